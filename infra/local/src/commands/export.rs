@@ -1,0 +1,42 @@
+//! `skymeter export`: every page as one line of JSON, as anyone can check it.
+
+use super::open_existing;
+use domain::wallet::ExportPage;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use store::Store;
+
+/// Prints all pages to standard output.
+///
+/// # Errors
+/// The data directory cannot be opened, a page cannot be read, or the output is closed early.
+pub async fn run(data: &Path) -> anyhow::Result<()> {
+    let (data, system) = open_existing(data).await?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let written = write(&system.store, &mut out).await;
+    if data.was_clean() {
+        data.mark_clean()?;
+    }
+    written
+}
+
+/// Writes all pages, chains whole and ascending.
+///
+/// # Errors
+/// A page that cannot be read, or the output's.
+pub async fn write(store: &Store, out: &mut impl Write) -> anyhow::Result<()> {
+    let mut start = None;
+    loop {
+        let (pages, next) = store.ledger_scan(start).await?;
+        for page in &pages {
+            serde_json::to_writer(&mut *out, &ExportPage::new(page))?;
+            out.write_all(b"\n")?;
+        }
+        match next {
+            Some(key) => start = Some(key),
+            None => break,
+        }
+    }
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! `skymeter verify`: proves the ledger of a data directory.
+
+use super::open_existing;
+use crate::check::{FAULTS_LISTED, Proof, prove};
+use anyhow::bail;
+use domain::Unit;
+use domain::verify::Fault;
+use std::path::Path;
+
+/// Proves it, or fails with what is wrong.
+///
+/// # Errors
+/// The data directory cannot be opened, or the ledger does not hold.
+pub async fn run(data: &Path) -> anyhow::Result<()> {
+    let (data, system) = open_existing(data).await?;
+    let (proof, _) = prove(&system.store).await?;
+    if data.was_clean() {
+        data.mark_clean()?;
+    }
+    report(&proof)
+}
+
+/// Prints a proof; an error where it does not hold.
+///
+/// # Errors
+/// Something is wrong, or due.
+pub fn report(proof: &Proof) -> anyhow::Result<()> {
+    println!(
+        "{} pages of {} wallets: {} server-hours, {} USD; {} tenures compared",
+        proof.pages,
+        proof.wallets,
+        proof.server_hours,
+        proof.amount.display(Unit::Usd),
+        proof.tenures,
+    );
+    list("wrong", &proof.faults);
+    list("not as the registry says", &proof.due);
+    if !proof.holds() {
+        bail!("the ledger does not hold: {} faults, {} servers differ", proof.faults.len(), proof.due.len());
+    }
+    match proof.through {
+        Some(through) => println!(
+            "verified: hashes link, balances add up, no server-hour stands twice, none is missing before {through}"
+        ),
+        None => println!("verified: hashes link and balances add up; nothing was billed yet"),
+    }
+    Ok(())
+}
+
+fn list(what: &str, faults: &[Fault]) {
+    for fault in faults.iter().take(FAULTS_LISTED) {
+        println!("{what}: {fault}");
+    }
+    if faults.len() > FAULTS_LISTED {
+        println!("{what}: and {} more", faults.len() - FAULTS_LISTED);
+    }
+}

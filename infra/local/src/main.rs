@@ -1,0 +1,114 @@
+//! `skymeter`: the whole system on one machine.
+
+// The SDK's futures nest deeper than rustc's default.
+#![recursion_limit = "256"]
+
+use clap::{Parser, Subcommand};
+use domain::Timestamp;
+use skymeter::commands::{export, rebuild, replay, up, verify};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Billing for hosting providers: meters every server each hour, bills it exactly once.
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    up: Up,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything here: load a sample, bill what is due, serve, bill on schedule (the default).
+    Up(Up),
+    /// Drive the whole pipeline from a recorded trace on a simulated clock.
+    Replay(Replay),
+    /// Prove the ledger of a data directory.
+    Verify(Data),
+    /// Print every page as a line of JSON.
+    Export(Data),
+    /// Work all totals out of the ledger again.
+    Rebuild(Data),
+}
+
+#[derive(clap::Args)]
+struct Data {
+    /// The data directory.
+    #[arg(long, default_value = "data")]
+    data: PathBuf,
+}
+
+#[derive(clap::Args)]
+struct Up {
+    #[command(flatten)]
+    data: Data,
+    /// Port on 127.0.0.1; 0 for any free one.
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// Stop after the first billing.
+    #[arg(long)]
+    exit: bool,
+    /// Load this trace instead of the sample (the first time).
+    #[arg(long, requires = "plans")]
+    trace: Option<PathBuf>,
+    /// Prices of the trace's flavors.
+    #[arg(long, requires = "trace")]
+    plans: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct Replay {
+    /// CSV: `vm_id,tenant_id,flavor,created_s,deleted_s`; gzipped if it ends in .gz.
+    trace: PathBuf,
+    /// CSV: `flavor,monthly_price_usd`.
+    #[arg(long)]
+    plans: PathBuf,
+    /// Second 0 of the trace, a full hour (RFC 3339).
+    #[arg(long, value_parser = Timestamp::parse)]
+    start: Timestamp,
+    /// Hours to bill.
+    #[arg(long)]
+    hours: u32,
+    /// Write `tenant_id,server_hours,amount_usd` there.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Without the disk.
+    #[arg(long, conflicts_with = "data")]
+    memory: bool,
+    /// Keep the data there; a new directory.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// With faults, from this seed.
+    #[arg(long, value_name = "SEED")]
+    chaos: Option<u64>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let cli = Cli::parse();
+    let result = match cli.command.unwrap_or(Command::Up(cli.up)) {
+        Command::Up(up) => {
+            let Up { data: Data { data }, port, exit, trace, plans } = up;
+            up::run(&up::Options { data, port, exit, trace: trace.zip(plans) }).await
+        }
+        Command::Replay(options) => {
+            let Replay { trace, plans, start, hours, out, memory, data, chaos } = options;
+            replay::run(&replay::Options { trace, plans, start, hours, out, memory, data, chaos }).await
+        }
+        Command::Verify(Data { data }) => verify::run(&data).await,
+        Command::Export(Data { data }) => export::run(&data).await,
+        Command::Rebuild(Data { data }) => rebuild::run(&data).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("skymeter: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
