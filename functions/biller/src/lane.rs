@@ -25,6 +25,8 @@ pub struct LaneWork {
 pub struct LaneDone {
     pub closings: Vec<(Closing, usize)>,
     pub refused: Vec<(usize, Hour, Parked)>,
+    /// Messages whose job was billed but could not be compared with its facts: they come again.
+    pub unchecked: Vec<usize>,
 }
 
 impl LaneWork {
@@ -65,15 +67,19 @@ impl Biller {
                 Outcome::Done { .. } | Outcome::NeedsHistory | Outcome::NotReached => {}
             }
         }
-        for job in work.jobs.iter().filter(|job| job.recheck.is_some()) {
+        for (job, message) in work.jobs.iter().zip(&work.message_of).filter(|(job, _)| job.recheck.is_some()) {
             self.forget_head(wallet);
-            recheck::recheck(&self.store, job, self.clock.now()).await?;
+            if let Err(error) = recheck::recheck(&self.store, job, self.clock.now()).await {
+                tracing::error!(error = %error, "closed hours could not be compared with the facts");
+                done.unchecked.push(*message);
+            }
         }
         Ok(done)
     }
 
     /// Folds until nothing is left to do. What comes back holds no job that still needs anything.
     async fn fold_jobs(&self, wallet: &WalletId, work: &LaneWork) -> Result<Vec<Outcome>, StoreError> {
+        let mut is_consistent = false;
         let mut head: Option<Arc<Page>> = match self.cached_head(wallet, work.through()) {
             Some(page) => Some(page),
             // A stale page is harmless here: the put would fail.
@@ -87,6 +93,13 @@ impl Biller {
             if folded.outcomes.iter().any(missing) {
                 let old = work.jobs.iter().zip(&folded.outcomes).filter(|(_, outcome)| missing(outcome));
                 history::recover(&self.store, wallet, old.map(|(job, _)| job), &mut recovered).await?;
+                continue;
+            }
+            let refused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(_));
+            if !is_consistent && folded.outcomes.iter().any(refused) {
+                // A refusal writes no page whose put could fail, so it is not decided on a page that may be stale.
+                is_consistent = true;
+                head = self.store.wallet_head(wallet, true).await?.map(Arc::new);
                 continue;
             }
             let reached = !folded.outcomes.contains(&Outcome::NotReached);

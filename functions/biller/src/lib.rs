@@ -89,9 +89,10 @@ impl Biller {
         let mut lanes = std::pin::pin!(lanes.buffer_unordered(LANES_AT_ONCE));
         while let Some((messages, done)) = lanes.next().await {
             match done {
-                Ok(LaneDone { closings: ended, refused }) => {
+                Ok(LaneDone { closings: ended, refused, unchecked }) => {
                     closings.extend(ended);
                     batch.refused.extend(refused);
+                    batch.failed.extend(unchecked);
                 }
                 Err(error) => {
                     tracing::error!(error = %error, "a lane failed");
@@ -108,14 +109,14 @@ impl Biller {
             return;
         }
         let mut bodies = Vec::with_capacity(batch.refused.len());
-        let mut servers: BTreeMap<Hour, Vec<String>> = BTreeMap::new();
+        let mut servers: BTreeMap<Hour, BTreeSet<String>> = BTreeMap::new();
         for (message, through, parked) in &batch.refused {
             tracing::warn!(reason = %parked.reason, "a job was parked");
             match serde_json::to_string(parked) {
                 Ok(body) => bodies.push(body),
                 Err(_) => drop(batch.failed.insert(*message)),
             }
-            servers.entry(*through).or_default().push(parked.server_name());
+            servers.entry(*through).or_default().insert(parked.server_name());
         }
         let now = self.clock.now();
         if let Err(error) = self.parked.send(bodies).await {

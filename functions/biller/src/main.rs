@@ -8,18 +8,18 @@ use aws_lambda_events::sqs::SqsEvent;
 use biller::Biller;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use std::sync::Arc;
+use std::time::SystemTime;
 
+#[expect(clippy::disallowed_methods, reason = "the deadline is the system's time, whatever the clock of billing says")]
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     start::telemetry();
     let sdk = start::sdk().await;
     let parked = Arc::new(start::queue(&sdk, "PARKED_QUEUE_URL")?);
-    let biller = Biller::new(start::store(&sdk)?, parked, Clock::system());
-    run(service_fn(|event: LambdaEvent<SqsEvent>| async {
-        let time_left = event.context.deadline().duration_since(std::time::SystemTime::UNIX_EPOCH);
-        let now = u64::try_from(Clock::system().now().secs()).unwrap_or(0);
-        let time_left = time_left.unwrap_or_default().saturating_sub(std::time::Duration::from_secs(now));
-        Ok::<_, Error>(biller.handle(event.payload, time_left).await)
+    let biller = &Biller::new(start::store(&sdk)?, parked, Clock::system());
+    run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+        let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+        Ok::<_, Error>(biller.handle(event.payload, left).await)
     }))
     .await
 }

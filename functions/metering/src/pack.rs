@@ -81,8 +81,10 @@ impl Packer {
                 if !self.message.push(&body, &steps)? {
                     self.close_message()?;
                     self.message.open_lane(&wallet);
-                    // A single job is far below the bound: a tenure's states are pruned.
-                    self.message.push(&body, &steps)?;
+                    if !self.message.push(&body, &steps)? {
+                        // Too many states for any message: without them the biller parks it, and nobody else waits.
+                        self.message.push(&JobBody { states: Vec::new(), ..body }, &steps)?;
+                    }
                 }
             }
         }
@@ -115,7 +117,7 @@ impl Message {
         self.bytes += FRAME_BYTES;
     }
 
-    /// Whether the job fitted (the first one always does).
+    /// Whether the job fitted.
     fn push(&mut self, body: &JobBody, steps: &[PriceStep]) -> Result<bool, serde_json::Error> {
         let (known_terms, known_bytes) = (self.terms.len(), self.bytes);
         let mut body = body.clone();
@@ -124,9 +126,9 @@ impl Message {
         }
         let json = to_raw_value(&body)?;
         let bytes = self.bytes + json.get().len() + 1;
-        let is_first = self.lanes.iter().all(|lane| lane.jobs.is_empty());
-        if bytes > MAX_MESSAGE_BYTES && !is_first {
+        if bytes > MAX_MESSAGE_BYTES - FRAME_BYTES {
             self.terms.truncate(known_terms);
+            self.index_of.retain(|_, index| usize::from(*index) < known_terms);
             self.bytes = known_bytes;
             return Ok(false);
         }

@@ -75,12 +75,12 @@ pub async fn prove(store: &Store) -> Result<(Proof, Totals), StoreError> {
     proof.wallets = u64::try_from(chains.len()).unwrap_or(u64::MAX);
     proof.faults.extend(hours.doubled());
     (proof.server_hours, proof.amount) = (hours.server_hours, hours.amount);
-    check_fleet(store, &hours, &mut proof).await?;
+    check_fleet(store, &mut hours, &mut proof).await?;
     Ok((proof, totals))
 }
 
 /// The billed hours of every server are exactly those the registry says were billable.
-async fn check_fleet(store: &Store, hours: &HourCheck, proof: &mut Proof) -> Result<(), StoreError> {
+async fn check_fleet(store: &Store, hours: &mut HourCheck, proof: &mut Proof) -> Result<(), StoreError> {
     let settings = store.billing_settings().await?;
     let plans = store.plan_list().await?;
     let through = store.run_last().await?.map_or(Hour::EPOCH, |run| run.through);
@@ -106,6 +106,7 @@ async fn check_fleet(store: &Store, hours: &HourCheck, proof: &mut Proof) -> Res
         let begins: Vec<Hour> = tenures.iter().skip(1).map(|t| t.tenure.since).chain([Hour::FAR_FUTURE]).collect();
         for (tenure, until) in tenures.into_iter().zip(begins) {
             proof.tenures += 1;
+            hours.own(&tenure.tenure, until);
             let customer = &tenure.tenure.wallet.customer;
             let own = rates.get(&shard_of(customer)).and_then(|rates| rates.get(customer));
             let end = through.max(tenure.known_from.plus(1));
@@ -134,6 +135,7 @@ async fn check_fleet(store: &Store, hours: &HourCheck, proof: &mut Proof) -> Res
             }
         }
     }
+    proof.faults.extend(hours.unowned());
     proof.due.sort_by(|a, b| a.place.cmp(&b.place));
     Ok(())
 }

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
+#[cfg(test)]
+mod tests;
+
 /// Version of the message format.
 pub const JOB_MESSAGE_VERSION: u8 = 1;
 /// Largest body of one job message, in bytes.
@@ -193,9 +196,9 @@ impl JobBody {
 pub enum Validity {
     /// Bill it.
     Valid,
-    /// Issued too long ago, or in the future: acknowledge and count it, the next run heals.
+    /// Issued too long ago: acknowledge and count it, the next run heals.
     Expired,
-    /// The hour has not ended yet: try again later.
+    /// The hour has not ended yet, or the job comes from the future: our clock is behind, try again later.
     TooEarly,
 }
 
@@ -204,9 +207,9 @@ impl Header {
     #[must_use]
     pub fn validity(&self, now: Timestamp) -> Validity {
         let age = now.since(self.issued_at);
-        if !(-CLOCK_TOLERANCE_SECS..=JOB_VALID_SECS).contains(&age) {
+        if age > JOB_VALID_SECS {
             Validity::Expired
-        } else if self.through.start() > now {
+        } else if self.through.start() > now || age < -CLOCK_TOLERANCE_SECS {
             Validity::TooEarly
         } else {
             Validity::Valid

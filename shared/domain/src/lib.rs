@@ -6,6 +6,8 @@
 //! Does *not*: read a clock, do I/O, know AWS, draw random numbers, read the environment. `now` is an argument.
 //! The arithmetic is fixed by the rating rules in `README.md` ("How a bill is computed").
 
+#[cfg(test)]
+mod fixtures;
 pub mod id;
 pub mod job;
 pub mod money;

@@ -169,8 +169,9 @@ impl Timeline {
         self.end.map(|end| if end == self.start() { end.hour().plus(1) } else { end.next_full_hour() })
     }
 
-    /// Inserts a change by its time; a change to the state that already holds there is dropped. The same fact told
-    /// twice changes nothing. Returns whether anything changed.
+    /// Inserts a change by its time. Every change is kept, also one to the state that already holds: a change that is told
+    /// later may fall between. The same fact told twice changes nothing; of two in one second the order is that of their
+    /// names, however they came. Returns whether anything changed.
     ///
     /// # Errors
     /// Before the start.
@@ -179,13 +180,14 @@ impl Timeline {
         if at < start {
             return Err(TimelineError::ChangeBeforeStart { start, at });
         }
-        let index = self.states.partition_point(|(time, _)| *time <= at);
-        // `index` is at least 1: the first state stands at the start.
-        let holding = index.checked_sub(1).and_then(|i| self.states.get(i));
-        if holding.is_some_and(|(_, held)| *held == state) {
+        let change = (at, state);
+        // The first state is the one the server began with: nothing sorts before it.
+        let rest = self.states.get(1..).unwrap_or_default();
+        if self.states.first() == Some(&change) || rest.contains(&change) {
             return Ok(false);
         }
-        self.states.insert(index, (at, state));
+        let index = 1 + rest.partition_point(|held| *held < change);
+        self.states.insert(index, change);
         Ok(true)
     }
 
@@ -201,6 +203,19 @@ impl Timeline {
         let changed = self.end != Some(end);
         self.end = Some(end);
         Ok(changed)
+    }
+
+    /// The state it began with.
+    #[must_use]
+    pub fn first_state(&self) -> Option<&State> {
+        self.states.first().map(|(_, state)| state)
+    }
+
+    /// Corrects the state it began with: what the server was in when a transfer came into force.
+    pub fn set_first_state(&mut self, state: State) {
+        if let Some(first) = self.states.first_mut() {
+            first.1 = state;
+        }
     }
 
     /// The spans, oldest first; one that begins at or after the end is left out.

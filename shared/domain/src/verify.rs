@@ -5,11 +5,14 @@ use crate::money::Amount;
 use crate::plan::{Metering, PriceStep};
 use crate::rating::{Counter, Facts, rate};
 use crate::settings::{HoursPerMonth, Switch};
-use crate::tenure::Tenure;
+use crate::tenure::{Tenure, WalletId};
 use crate::time::Hour;
 use crate::timeline::Timeline;
-use crate::wallet::{Kind, Line, METER_KEPT_HOURS, Meter, Page, page_hash, parse_adjust_key};
+use crate::wallet::{Kind, Line, METER_KEPT_HOURS, Meter, Page, page_hash, parse_adjust_reference};
 use std::collections::{BTreeSet, HashMap};
+
+#[cfg(test)]
+mod tests;
 
 /// What is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -169,47 +172,73 @@ fn check_meter(meter: &Meter, start: Counter, lines: &[&&Line]) -> Result<(), St
 /// Every server-hour of the ledger: to find one that stands twice, and to compare with the registry.
 #[derive(Default)]
 pub struct HourCheck {
-    servers: HashMap<Id, ServerHours>,
+    servers: HashMap<Id, Vec<WalletHours>>,
     /// Server-hours seen on lines.
     pub server_hours: u64,
     /// What they cost.
     pub amount: Amount,
 }
 
-#[derive(Default)]
-struct ServerHours {
-    /// Runs of billed hours and what they cost; those that touch are joined.
+/// One server's hours in one wallet and lane.
+struct WalletHours {
+    wallet: WalletId,
+    /// Runs of billed hours and what they cost; those of one tenure that touch are joined.
     lines: Vec<(Hour, Hour, Amount)>,
     /// Adjusted hours, in the order they were posted: `true` is a credit.
     adjusted: Vec<(Hour, Hour, bool)>,
+    /// Whether a tenure of the registry has accounted for them.
+    owned: BTreeSet<Hour>,
 }
 
 impl HourCheck {
+    fn hours_of(&mut self, server: &Id, wallet: &WalletId) -> Option<&mut WalletHours> {
+        let known = self.servers.entry(server.clone()).or_default();
+        if !known.iter().any(|hours| hours.wallet == *wallet) {
+            known.push(WalletHours::none(wallet.clone()));
+        }
+        known.iter_mut().find(|hours| hours.wallet == *wallet)
+    }
+
     /// Takes in a page; those of one wallet in order.
     pub fn read(&mut self, page: &Page) {
         for line in &page.lines {
             self.server_hours += u64::from(line.hours());
             self.amount = self.amount + line.amount;
-            let known = &mut self.servers.entry(line.server.clone()).or_default().lines;
-            match known.last_mut() {
-                Some(last) if last.1 == line.from => (last.1, last.2) = (line.to, last.2 + line.amount),
-                _ => known.push((line.from, line.to, line.amount)),
+            // A server that comes back begins another tenure: its money is looked at by itself.
+            let begins = page.meter(&line.server, line.from).is_some();
+            let Some(known) = self.hours_of(&line.server, &page.wallet) else { continue };
+            match known.lines.last_mut() {
+                Some(last) if last.1 == line.from && !begins => (last.1, last.2) = (line.to, last.2 + line.amount),
+                _ => known.lines.push((line.from, line.to, line.amount)),
             }
         }
-        let adjusted = page.reference.as_deref().filter(|_| page.kind == Kind::Adjustment).and_then(parse_adjust_key);
-        if let Some((server, from, to)) = adjusted {
-            let credit = page.amount > Amount::ZERO;
-            self.servers.entry(server).or_default().adjusted.push((from, to, credit));
+        let adjusted =
+            page.reference.as_deref().filter(|_| page.kind == Kind::Adjustment).and_then(parse_adjust_reference);
+        if let Some((server, from, to, secs)) = adjusted
+            && let Some(known) = self.hours_of(&server, &page.wallet)
+        {
+            known.adjusted.push((from, to, secs == 0));
         }
     }
 
-    /// The servers with an hour that is billed twice, anywhere in the ledger.
+    /// The servers with an hour that is billed twice: on two lines anywhere in the ledger, or paid by two wallets after all
+    /// adjustments.
     pub fn doubled(&mut self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        for (server, hours) in &mut self.servers {
-            hours.lines.sort_unstable();
-            if let Some(pair) = hours.lines.windows(2).find(|pair| matches!(pair, [a, b] if b.0 < a.1)) {
-                let hour = pair.last().map_or(Hour::EPOCH, |b| b.0);
+        for (server, wallets) in &self.servers {
+            let mut lines: Vec<(Hour, Hour)> = wallets.iter().flat_map(|w| &w.lines).map(|l| (l.0, l.1)).collect();
+            lines.sort_unstable();
+            let twice = lines.windows(2).find_map(|pair| match pair {
+                [a, b] if b.0 < a.1 => Some(b.0),
+                _ => None,
+            });
+            let paid_twice = || {
+                let mut paid = BTreeSet::new();
+                let any = wallets.len() > 1 && wallets.iter().any(|w| !w.adjusted.is_empty());
+                let all = wallets.iter().filter(|_| any).flat_map(|w| w.charged(Hour::EPOCH, Hour::FAR_FUTURE));
+                all.into_iter().find(|hour| !paid.insert(*hour))
+            };
+            if let Some(hour) = twice.or_else(paid_twice) {
                 faults.push(Fault { place: format!("server {server}"), what: format!("hour {hour} is billed twice") });
             }
         }
@@ -231,12 +260,13 @@ impl HourCheck {
         through: Hour,
     ) -> Result<(), Fault> {
         let rated = Facts { timeline: &facts.timeline, steps: &facts.steps, switch, per };
-        let from = facts.known_from;
+        let (since, from) = (facts.tenure.since, facts.known_from);
         let to = through.min(until).max(from);
         let (lines, _) = rate(rated, Counter::new(from), to, usize::MAX);
         let wanted: BTreeSet<Hour> = lines.iter().flat_map(|line| hours(line.from, line.to)).collect();
-        let empty = ServerHours::default();
-        let own = self.servers.get(&facts.tenure.server).unwrap_or(&empty);
+        let none = WalletHours::none(facts.tenure.wallet.clone());
+        let known = self.servers.get(&facts.tenure.server).map_or(&[][..], Vec::as_slice);
+        let own = known.iter().find(|hours| hours.wallet == facts.tenure.wallet).unwrap_or(&none);
         let charged = own.charged(from, until);
         let fail = |what: String| Err(Fault { place: format!("server {}", facts.tenure.server), what });
         if let Some(hour) = wanted.difference(&charged).next() {
@@ -248,7 +278,7 @@ impl HourCheck {
         // With nothing adjusted and nothing pruned, the money must be what the registry's prices say, to the last step.
         let own_lines = own.lines.iter().filter(|line| line.0 >= from && line.0 < until);
         let billed_beyond = own.lines.iter().any(|line| line.1 > to && line.0 < until);
-        if own.adjusted.is_empty() && from == facts.tenure.since && !billed_beyond {
+        if own.adjusted.is_empty() && from == since && !billed_beyond {
             let (is, should): (Amount, Amount) =
                 (own_lines.map(|line| line.2).sum(), lines.iter().map(|line| line.amount).sum());
             if is != should {
@@ -257,10 +287,38 @@ impl HourCheck {
         }
         Ok(())
     }
+
+    /// The registry knows this tenure: its hours up to the server's next tenure are accounted for.
+    pub fn own(&mut self, tenure: &Tenure, until: Hour) {
+        if let Some(own) = self.hours_of(&tenure.server, &tenure.wallet) {
+            own.owned.extend(own.charged(tenure.since, until));
+        }
+    }
+
+    /// After every tenure was named: hours somebody pays although the registry knows no tenure for them.
+    #[must_use]
+    pub fn unowned(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for (server, wallets) in &self.servers {
+            for own in wallets {
+                let charged = own.charged(Hour::EPOCH, Hour::FAR_FUTURE);
+                if let Some(hour) = charged.difference(&own.owned).next() {
+                    let what = format!("hour {hour} is billed to {} which has no such tenure", own.wallet);
+                    faults.push(Fault { place: format!("server {server}"), what });
+                }
+            }
+        }
+        faults.sort_by(|a, b| a.place.cmp(&b.place));
+        faults
+    }
 }
 
-impl ServerHours {
-    /// Every hour of `[from, until)` that the customer pays, adjustments taken in.
+impl WalletHours {
+    fn none(wallet: WalletId) -> Self {
+        Self { wallet, lines: Vec::new(), adjusted: Vec::new(), owned: BTreeSet::new() }
+    }
+
+    /// Every hour of `[from, until)` that the wallet pays, adjustments taken in.
     fn charged(&self, from: Hour, until: Hour) -> BTreeSet<Hour> {
         let mut charged: BTreeSet<Hour> = self.lines.iter().flat_map(|line| hours(line.0, line.1)).collect();
         for (from, to, credit) in &self.adjusted {

@@ -7,8 +7,10 @@ mod adjust;
 mod export;
 mod fold;
 mod page;
+#[cfg(test)]
+mod tests;
 
-pub use adjust::{Adjustment, BilledHours, HourRecord, adjust_key, parse_adjust_key, reconcile};
+pub use adjust::{Adjustment, BilledHours, adjust_key, adjust_reference, parse_adjust_reference, reconcile};
 pub use export::{ExportPage, page_hash};
 pub use fold::{Fold, MAX_PAGE_BYTES, Outcome, Recovered, fold};
 pub use page::{Entry, Kind, Line, METER_KEPT_HOURS, Meter, Page, REREAD_HOURS, append};

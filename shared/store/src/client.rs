@@ -63,7 +63,9 @@ impl Store {
         Self { client: Client::from_conf(sdk), tables: Arc::new(config.tables), capacity: Arc::default() }
     }
 
-    pub(crate) fn client(&self) -> &Client {
+    /// The SDK's client, guard included; outside this crate for tests and tools that look at raw items.
+    #[must_use]
+    pub fn client(&self) -> &Client {
         &self.client
     }
 

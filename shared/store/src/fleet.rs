@@ -79,6 +79,8 @@ pub enum Fact {
         server: Id,
         /// Who pays then.
         customer: Id,
+        /// When it was decided; a transfer not newer than the last one is told again, and changes nothing.
+        at: Timestamp,
     },
 }
 
@@ -103,6 +105,8 @@ pub enum FactOutcome {
     Applied,
     /// The registry knew it.
     Unchanged,
+    /// The server is not known, or not yet: tell it again later. Nothing was changed.
+    Unknown,
     /// It cannot be true beside what is known; nothing was changed.
     Rejected(String),
 }
@@ -143,6 +147,9 @@ struct Locator {
     since: Hour,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<(Id, Hour)>,
+    /// When the newest transfer was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    transferred_at: Option<Timestamp>,
 }
 
 /// A tenure as metering, the biller and verify see it.

@@ -66,7 +66,7 @@ struct WireLine {
     to_back: u32,
     hours: u32,
     count: u32,
-    rate: u8,
+    rate: u32,
     amount: i64,
 }
 
@@ -112,7 +112,7 @@ pub fn encode_page(page: &Page) -> Result<Item, StoreError> {
             to_back: through.since(line.to),
             hours: line.hours(),
             count: pack_secs(line.secs_after),
-            rate: u8::try_from(index).map_err(|_| broken("too many prices"))?,
+            rate: u32::try_from(index).map_err(|_| broken("too many prices"))?,
             amount: line.amount.steps(),
         });
     }
@@ -226,7 +226,7 @@ fn read_meter(wire: &WireMeter<'_>, base: Hour) -> Option<Meter> {
 
 fn read_line(wire: &WireLine, meters: &[Meter], rates: &[WireRate]) -> Option<Line> {
     let meter = meters.get(usize::try_from(wire.meter).ok()?)?;
-    let rate = rates.get(usize::from(wire.rate))?;
+    let rate = rates.get(usize::try_from(wire.rate).ok()?)?;
     let to = meter.counter.through.minus(wire.to_back);
     Some(Line {
         server: meter.server.clone(),

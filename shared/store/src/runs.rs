@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use domain::run::{MAX_PARKED_NAMED, Run};
 use domain::{Hour, Timestamp};
+use std::collections::BTreeSet;
 
 impl Store {
     /// Opens the run of an hour, or finds it open.
@@ -53,7 +54,7 @@ impl Store {
     ///
     /// # Errors
     /// DynamoDB's.
-    pub async fn run_parked(&self, through: Hour, servers: Vec<String>, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn run_parked(&self, through: Hour, servers: BTreeSet<String>, now: Timestamp) -> Result<(), StoreError> {
         let servers: Vec<String> = servers.into_iter().take(MAX_PARKED_NAMED).collect();
         if servers.is_empty() {
             return Ok(());

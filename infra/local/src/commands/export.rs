@@ -17,7 +17,18 @@ pub async fn run(data: &Path) -> anyhow::Result<()> {
     if data.was_clean() {
         data.mark_clean()?;
     }
-    written
+    match written {
+        // Whoever reads has seen enough.
+        Err(error) if is_broken_pipe(&error) => Ok(()),
+        other => other,
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let is_pipe = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+    error.downcast_ref::<std::io::Error>().is_some_and(is_pipe)
+        || error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind)
+            == Some(std::io::ErrorKind::BrokenPipe)
 }
 
 /// Writes all pages, chains whole and ascending.

@@ -105,8 +105,10 @@ async fn load_sample(system: &System, data: &Path, sample: &Sample) -> anyhow::R
     for chunk in happenings.chunks(500) {
         let facts: Vec<_> = chunk.iter().map(|Happening { fact, .. }| fact.clone()).collect();
         for (fact, outcome) in facts.iter().zip(system.store.fleet_apply(&facts, now).await?) {
-            if let FactOutcome::Rejected(reason) = outcome {
-                bail!("the sample's server {}: {reason}", fact.server());
+            match outcome {
+                FactOutcome::Applied | FactOutcome::Unchanged => {}
+                FactOutcome::Unknown => bail!("the sample's server {} is not known", fact.server()),
+                FactOutcome::Rejected(reason) => bail!("the sample's server {}: {reason}", fact.server()),
             }
         }
         bar.inc(u64::try_from(chunk.len()).unwrap_or(0));

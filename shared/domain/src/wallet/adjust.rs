@@ -1,37 +1,45 @@
 //! Later facts about closed hours. Hours up to `billed_through` are never billed again as usage; what turns out different
 //! becomes an adjustment page, worked out from the chain itself and the registry's present facts.
 //!
-//! A credited hour stays billed and keeps its number. An hour charged late takes the month's next number, so that the
-//! month still never costs more than its price: that is why a charge moves the meter's count.
+//! A credited hour stays billed and keeps its numbers. An hour (or second) charged late takes the month's next numbers, so
+//! that the month still never costs more than its price: that is why a charge moves the meter's count.
+//!
+//! A page's reference says how many seconds each of its hours counts from now on, so the chain alone tells how an hour
+//! stands, whatever the registry says by then. Reading a page and working one out are the same step, [`BilledHours::set`]:
+//! what was posted is never found again.
 
 use super::page::{Entry, Kind, Line, Page};
 use crate::Id;
 use crate::money::{Amount, MoneyError};
 use crate::plan::{Metering, Price};
 use crate::rating::{Facts, quantity_at};
-use crate::time::{Hour, Month, Timestamp};
+use crate::time::{HOUR_SECS, Hour, Month, Timestamp};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 
 /// How one hour of a tenure stands on the chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HourRecord {
-    /// Seconds billed in the month before it.
-    pub before: u32,
-    /// And after it.
-    pub after: u32,
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct HourRecord {
+    /// Its numbers: runs of seconds billed in the month, `(before, after)`. A second run where seconds were added late.
+    numbers: Vec<(u32, u32)>,
     /// The price it was rated with.
-    pub price: Price,
+    price: Price,
     /// Hours per month it was rated with.
-    pub per: u16,
-    /// Whether the customer pays it now: false after a credit.
-    pub charged: bool,
-    /// Whether an adjustment has touched it.
-    pub adjusted: bool,
+    per: u16,
+    /// Seconds the customer pays now: 0 after a credit.
+    secs: u32,
 }
 
 impl HourRecord {
-    fn amount(&self) -> Amount {
-        self.price.charge(self.before, self.after, self.per)
+    /// What its first `secs` seconds cost.
+    fn cost(&self, secs: u32) -> Amount {
+        let mut left = secs;
+        let runs = self.numbers.iter().map(|(before, after)| {
+            let taken = left.min(after - before);
+            left -= taken;
+            self.price.charge(*before, before + taken, self.per)
+        });
+        runs.sum()
     }
 }
 
@@ -50,14 +58,13 @@ impl BilledHours {
             self.read_line(line);
         }
         if page.kind == Kind::Adjustment
-            && let Some((named, from, to)) = page.reference.as_deref().and_then(parse_adjust_key)
+            && let Some((named, from, to, secs)) = page.reference.as_deref().and_then(parse_adjust_reference)
             && named == *server
             && from >= since
             && from < until
         {
-            let credit = page.amount > Amount::ZERO;
             for hour in hours(from, to) {
-                self.read_adjusted(hour, credit, facts);
+                self.set(hour, secs, facts);
             }
         }
     }
@@ -72,58 +79,38 @@ impl BilledHours {
                 Metering::Hourly => after.saturating_sub(3_600),
                 Metering::PerSecond => self.month_secs.get(&hour.month()).copied().unwrap_or(0),
             };
-            let record = HourRecord { before, after, price: line.price, per: line.per, charged: true, adjusted: false };
-            self.hours.insert(hour, record);
+            let numbers = vec![(before, after)];
+            let secs = after.saturating_sub(before);
+            self.hours.insert(hour, HourRecord { numbers, price: line.price, per: line.per, secs });
             self.month_secs.insert(hour.month(), after);
             after += 3_600;
         }
     }
 
-    fn read_adjusted(&mut self, hour: Hour, credit: bool, facts: Facts<'_>) {
-        if let Some(record) = self.hours.get_mut(&hour) {
-            record.charged = !credit;
-            record.adjusted = true;
-        } else if let Some((price, _, secs)) = quantity_at(facts, hour) {
-            self.charge_late(hour, price, secs, facts.per.at(hour));
-        }
-    }
-
-    /// Gives a late hour the month's next number.
-    fn charge_late(&mut self, hour: Hour, price: Price, secs: u32, per: u16) -> Amount {
+    /// Makes one hour count `secs` seconds. Returns the change of the balance: positive is a credit.
+    fn set(&mut self, hour: Hour, secs: u32, facts: Facts<'_>) -> Amount {
         let tail = self.month_secs.entry(hour.month()).or_insert(0);
-        let record = HourRecord { before: *tail, after: *tail + secs, price, per, charged: true, adjusted: true };
-        *tail += secs;
-        self.hours.insert(hour, record);
-        record.amount()
-    }
-
-    /// Brings one hour in line with the facts. Returns the change of the balance: positive is a credit.
-    fn settle(&mut self, hour: Hour, facts: Facts<'_>) -> Amount {
-        let wanted = quantity_at(facts, hour);
-        let per = facts.per.at(hour);
-        match (self.hours.get_mut(&hour), wanted) {
-            (None, None) => Amount::ZERO,
-            (None, Some((price, _, secs))) => -self.charge_late(hour, price, secs, per),
-            (Some(record), None) if record.charged => {
-                record.charged = false;
-                record.adjusted = true;
-                record.amount()
+        let record = match self.hours.entry(hour) {
+            Slot::Occupied(slot) => slot.into_mut(),
+            Slot::Vacant(slot) => {
+                let Some(step) = facts.steps.iter().rev().find(|step| step.from <= hour) else {
+                    // Read from the chain, and older than what is known: it counts, and is not looked at again.
+                    *tail += secs;
+                    return Amount::ZERO;
+                };
+                let (price, per) = (step.terms.price, facts.per.at(hour));
+                slot.insert(HourRecord { numbers: Vec::new(), price, per, secs: 0 })
             }
-            (Some(record), Some(_)) if !record.charged => {
-                record.charged = true;
-                record.adjusted = true;
-                -record.amount()
-            }
-            // Seconds of a per-second hour that turned out different; once, so that it is not corrected every hour.
-            (Some(record), Some((_, Metering::PerSecond, secs)))
-                if !record.adjusted && secs != record.after - record.before =>
-            {
-                let paid = record.amount();
-                record.adjusted = true;
-                paid - record.price.charge(record.before, record.before + secs, record.per)
-            }
-            (Some(_), _) => Amount::ZERO,
+        };
+        let paid = record.cost(record.secs);
+        let numbered: u32 = record.numbers.iter().map(|(before, after)| after - before).sum();
+        if secs > numbered {
+            let next = *tail + (secs - numbered);
+            record.numbers.push((*tail, next));
+            *tail = next;
         }
+        record.secs = secs;
+        paid - record.cost(secs)
     }
 }
 
@@ -134,25 +121,29 @@ pub struct Adjustment {
     pub from: Hour,
     /// The hour after the last.
     pub to: Hour,
-    /// Change of the balance: positive is a credit.
+    /// Seconds that each of the hours counts from now on: 0 where they are credited, 3600 where they are charged in full.
+    pub secs: u32,
+    /// Change of the balance: positive is a credit. Zero past the month's cap.
     pub amount: Amount,
 }
 
 /// Compares the closed hours `[from, to)` with the facts, and says what must be posted: one adjustment per run of hours in
-/// the same direction, oldest first.
+/// the same direction, oldest first; an hour that changes to other seconds than its neighbour stands alone.
 pub fn reconcile(billed: &mut BilledHours, facts: Facts<'_>, from: Hour, to: Hour) -> Vec<Adjustment> {
     let mut found: Vec<Adjustment> = Vec::new();
     for hour in hours(from, to) {
-        let amount = billed.settle(hour, facts);
-        if amount == Amount::ZERO {
+        let secs = quantity_at(facts, hour).map_or(0, |(_, _, secs)| secs);
+        if billed.hours.get(&hour).map_or(0, |record| record.secs) == secs {
             continue;
         }
-        match found.last_mut() {
-            Some(last) if last.to == hour && (last.amount > Amount::ZERO) == (amount > Amount::ZERO) => {
-                last.to = hour.plus(1);
-                last.amount = last.amount + amount;
-            }
-            _ => found.push(Adjustment { from: hour, to: hour.plus(1), amount }),
+        let amount = billed.set(hour, secs, facts);
+        let joins = |last: &&mut Adjustment| {
+            let against = last.amount.steps().signum() * amount.steps().signum() < 0;
+            last.to == hour && last.secs == secs && !against
+        };
+        match found.last_mut().filter(joins) {
+            Some(last) => (last.to, last.amount) = (hour.plus(1), last.amount + amount),
+            None => found.push(Adjustment { from: hour, to: hour.plus(1), secs, amount }),
         }
     }
     found
@@ -176,7 +167,7 @@ impl Adjustment {
             amount: self.amount,
             actor: Some("biller".to_owned()),
             reason: Some("a later fact about closed hours".to_owned()),
-            reference: Some(adjust_key(server, self.from, self.to)),
+            reference: Some(adjust_reference(server, self.from, self.to, self.secs)),
         };
         let mut page = super::append(&head.wallet, Some(head), entry, at)?;
         for meter in page.meters.iter_mut().filter(|m| m.server == *server && m.since == since) {
@@ -188,19 +179,28 @@ impl Adjustment {
     }
 }
 
-/// The idempotency key and reference of an adjustment.
+/// The idempotency key of an adjustment of these hours. The same hours may be adjusted again, the other way: the page's
+/// reference, which begins with this, says what they count after it.
 #[must_use]
 pub fn adjust_key(server: &Id, from: Hour, to: Hour) -> String {
     format!("adjust:{server}:{}:{}", from.number(), to.number())
 }
 
-/// Undoes [`adjust_key`].
+/// The reference of an adjustment page: each hour of `[from, to)` counts `secs` seconds from now on.
 #[must_use]
-pub fn parse_adjust_key(text: &str) -> Option<(Id, Hour, Hour)> {
+pub fn adjust_reference(server: &Id, from: Hour, to: Hour, secs: u32) -> String {
+    format!("{}:{secs}", adjust_key(server, from, to))
+}
+
+/// Undoes [`adjust_reference`]; `None` for anything else.
+#[must_use]
+pub fn parse_adjust_reference(text: &str) -> Option<(Id, Hour, Hour, u32)> {
     let mut parts = text.strip_prefix("adjust:")?.split(':');
-    let (server, from, to) = (parts.next()?, parts.next()?, parts.next()?);
+    let (server, from, to, secs) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let hour = |text: &str| text.parse::<u32>().ok().and_then(|n| Hour::try_from(n).ok());
-    Some((Id::new(server).ok()?, hour(from)?, hour(to)?))
+    let (from, to, secs) = (hour(from)?, hour(to)?, secs.parse::<u32>().ok()?);
+    let fits = parts.next().is_none() && from < to && i64::from(secs) <= HOUR_SECS;
+    fits.then_some((Id::new(server).ok()?, from, to, secs))
 }
 
 fn hours(from: Hour, to: Hour) -> impl Iterator<Item = Hour> {

@@ -146,15 +146,16 @@ fn bill(job: &Job, mut meter: Meter, room: &Room, now: Timestamp) -> Result<Bill
         changed: false,
         outcome: Outcome::Done { ended },
     };
+    let end = job.timeline.end_hour();
+    let ends = end.is_some_and(|end| end <= header.through);
     if meter.ended_at.is_some() {
-        return Ok(unchanged(meter, true));
+        // Its end may have been corrected to one that is still ahead: then it is not over yet.
+        return Ok(unchanged(meter, ends));
     }
     let from = meter.counter.through;
     if from < job.known_from {
         return Err(Refusal::BelowKnown { known_from: job.known_from, through: from });
     }
-    let end = job.timeline.end_hour();
-    let ends = end.is_some_and(|end| end <= header.through);
     if from >= header.through && !ends {
         return Ok(unchanged(meter, false));
     }

@@ -19,6 +19,10 @@ use std::collections::{BTreeMap, HashMap};
 const SERVERS_PER_WRITE: usize = 30;
 /// Actions of one DynamoDB transaction.
 const MAX_ACTIONS: usize = 100;
+/// Billed hours whose states are kept when a tenure is pruned: late facts come within days.
+const KEPT_HOURS: u32 = 72;
+/// A fact told this shortly before its hour ends may be written after metering has read the hour.
+const LATE_MARGIN_SECS: i64 = 30;
 /// Tries of one write against others that change the same servers.
 const MAX_TRIES: usize = 6;
 
@@ -89,7 +93,10 @@ impl Store {
     /// `None`: too many actions, or a conflict that did not end; the caller tries smaller chunks.
     async fn apply_chunk(&self, facts: &[&Fact], now: Timestamp) -> Result<Option<Vec<FactOutcome>>, StoreError> {
         for _ in 0..MAX_TRIES {
-            let mut known = self.load_servers(facts).await?;
+            let mut known = match self.load_servers(facts).await {
+                Err(StoreError::Conflict(_)) => continue,
+                loaded => loaded?,
+            };
             let mut lanes = self.load_lanes(facts, &known).await?;
             let mut outcomes = Vec::with_capacity(facts.len());
             for fact in facts {
@@ -135,9 +142,9 @@ impl Store {
             found.insert((doc.server.clone(), doc.since), Slot { doc, origin: Origin::Closed(rev), dirty: false });
         }
         for (server, _, since) in wanted {
-            if let (Some(slot), Some(known)) = (found.remove(&(server.clone(), since)), known.get_mut(&server)) {
-                known.tenures.push(slot);
-            }
+            // A tenure that is in neither place was moved between the two reads.
+            let slot = found.remove(&(server.clone(), since)).ok_or(StoreError::Conflict("a tenure is being moved"))?;
+            known.entry(server).or_default().tenures.push(slot);
         }
         Ok(known)
     }
@@ -149,8 +156,9 @@ impl Store {
             let tenures = known.get(fact.server()).map_or(&[][..], |k| &k.tenures);
             match fact {
                 Fact::Registered { customer, unit, .. } => wanted.push((customer.clone(), *unit)),
+                // The server may be registered by a fact beside it: its unit is not known yet.
                 Fact::Transferred { customer, .. } => {
-                    wanted.extend(tenures.last().map(|slot| (customer.clone(), slot.doc.unit)));
+                    wanted.extend([Unit::Usd, Unit::Token].map(|unit| (customer.clone(), unit)));
                 }
                 Fact::StateChanged { .. } | Fact::PriceChanged { .. } | Fact::Ended { .. } => {}
             }
@@ -182,8 +190,9 @@ impl Store {
             }
             let head = self.wallet_head(&doc.wallet(), true).await?;
             if let Some(meter) = head.as_ref().and_then(|page| page.meter(&doc.server, doc.since)) {
-                doc.timeline.prune_before(meter.counter.through);
-                doc.known_from = Some(meter.counter.through);
+                let cut = meter.counter.through.minus(KEPT_HOURS).max(doc.since);
+                doc.timeline.prune_before(cut);
+                doc.known_from = Some(cut);
             }
         }
         Ok(())
@@ -279,7 +288,7 @@ impl Slot {
 
     /// Hours from `hour` on look different now; if they have ended, some may be billed.
     fn note_late(&mut self, hour: Hour, now: Timestamp) {
-        if hour < now.hour() && self.origin != Origin::New {
+        if hour < now.plus_secs(LATE_MARGIN_SECS).hour() && self.origin != Origin::New {
             let from = self.doc.recheck.map_or(hour, |held| held.from.min(hour));
             self.doc.recheck = Some(Recheck { from, until: now.plus_secs(RECHECK_SECS) });
         }
@@ -310,7 +319,7 @@ impl Known {
                 self.set_price(RateStep { from: *from, price: *price }, lanes, now)
             }
             Fact::Ended { at, .. } => self.end(*at, lanes, now),
-            Fact::Transferred { customer, .. } => self.transfer(customer, lanes, now),
+            Fact::Transferred { customer, at, .. } => self.transfer(customer, *at, lanes, now),
         }
     }
 
@@ -336,26 +345,30 @@ impl Known {
             }
         }
         doc.lane = lanes.assign(&doc.customer, doc.unit, now);
-        self.locate(&doc);
+        self.locate(&doc, None);
         self.tenures.push(Slot { doc, origin: Origin::New, dirty: true });
         FactOutcome::Applied
     }
 
-    fn locate(&mut self, doc: &TenureDoc) {
+    fn locate(&mut self, doc: &TenureDoc, transferred_at: Option<Timestamp>) {
         let before = self.tenures.last().map(|slot| (slot.doc.customer.clone(), slot.doc.since));
         let rev = self.locator.as_ref().map_or(0, |(_, rev)| *rev);
-        self.locator = Some((Locator { customer: doc.customer.clone(), since: doc.since, before }, rev));
+        let locator = Locator { customer: doc.customer.clone(), since: doc.since, before, transferred_at };
+        self.locator = Some((locator, rev));
         self.locator_dirty = true;
     }
 
     /// The tenure a fact at `at` belongs to: the newest that had begun, else the oldest known.
     fn index_at(&self, at: Timestamp) -> Option<usize> {
-        let begun = self.tenures.iter().rposition(|slot| slot.doc.timeline.start() <= at);
+        // A pruned timeline begins later than its tenure.
+        let is_pruned = |doc: &TenureDoc| doc.known_from.is_some();
+        let begins = |doc: &TenureDoc| if is_pruned(doc) { doc.since.start() } else { doc.timeline.start() };
+        let begun = self.tenures.iter().rposition(|slot| begins(&slot.doc) <= at);
         begun.or(if self.tenures.is_empty() { None } else { Some(0) })
     }
 
     fn set_state(&mut self, at: Timestamp, state: &State, lanes: &mut LaneBook, now: Timestamp) -> FactOutcome {
-        let Some(index) = self.index_at(at) else { return FactOutcome::Rejected("the server is unknown".to_owned()) };
+        let Some(index) = self.index_at(at) else { return FactOutcome::Unknown };
         let Some(slot) = self.tenures.get_mut(index) else { return FactOutcome::Unchanged };
         match slot.doc.timeline.set_state(at, state.clone()) {
             Err(e) => return FactOutcome::Rejected(e.to_string()),
@@ -364,30 +377,31 @@ impl Known {
         }
         slot.note_late(at.hour(), now);
         slot.touch(lanes);
-        // A transfer that lies ahead takes the state over as it is then.
+        let end = slot.doc.timeline.end();
+        let held = slot.doc.timeline.states().last().map_or_else(|| state.clone(), |(_, held)| held.clone());
+        // A transfer takes the state over as it was then.
         if let Some(next) = self.tenures.get_mut(index + 1)
             && next.doc.timeline.start() > at
-            && let Some(start) = next.doc.timeline.states().first().map(|(start, _)| *start)
-            && let Ok(timeline) = Timeline::from_parts(vec![(start, state.clone())], next.doc.timeline.end())
-            && next.doc.timeline.states().len() == 1
+            && end == Some(next.doc.timeline.start())
+            && next.doc.known_from.is_none()
+            && next.doc.timeline.first_state() != Some(&held)
         {
-            next.doc.timeline = timeline;
+            next.doc.timeline.set_first_state(held);
+            next.note_late(next.doc.since, now);
             next.touch(lanes);
         }
         FactOutcome::Applied
     }
 
     fn set_price(&mut self, step: RateStep, lanes: &mut LaneBook, now: Timestamp) -> FactOutcome {
+        let Some(slot) = self.tenures.last_mut() else { return FactOutcome::Unknown };
+        if slot.doc.rates.contains(&step) {
+            return FactOutcome::Unchanged;
+        }
         let earliest = now.plus_secs(PRICE_NOTICE_SECS);
         if step.from.start() < earliest {
             let first = earliest.next_full_hour();
             return FactOutcome::Rejected(format!("a price change takes effect at {first} at the earliest"));
-        }
-        let Some(slot) = self.tenures.last_mut() else {
-            return FactOutcome::Rejected("the server is unknown".to_owned());
-        };
-        if slot.doc.rates.contains(&step) {
-            return FactOutcome::Unchanged;
         }
         slot.doc.rates.retain(|held| held.from != step.from);
         let index = slot.doc.rates.partition_point(|held| held.from < step.from);
@@ -397,9 +411,15 @@ impl Known {
     }
 
     fn end(&mut self, at: Timestamp, lanes: &mut LaneBook, now: Timestamp) -> FactOutcome {
-        let Some(index) = self.index_at(at) else { return FactOutcome::Rejected("the server is unknown".to_owned()) };
+        let Some(index) = self.index_at(at) else { return FactOutcome::Unknown };
+        // The hours of a next tenure are its own.
+        let next_since = self.tenures.get(index + 1).map(|next| next.doc.since.start()).filter(|since| *since < at);
         let Some(slot) = self.tenures.get_mut(index) else { return FactOutcome::Unchanged };
         let old = slot.doc.timeline.end();
+        // What is pruned is billed, and long past.
+        let pruned_to = slot.doc.known_from.map(|_| slot.doc.timeline.start());
+        let at = pruned_to.map_or(at, |first| at.max(first));
+        let at = next_since.map_or(at, |since| at.min(since));
         match slot.doc.timeline.set_end(at) {
             Err(e) => return FactOutcome::Rejected(e.to_string()),
             Ok(false) => return FactOutcome::Unchanged,
@@ -409,22 +429,24 @@ impl Known {
         slot.touch(lanes);
         // The server is gone before a transfer came into force: the next owner never had it.
         if let Some(next) = self.tenures.get_mut(index + 1)
+            && old == Some(next.doc.timeline.start())
             && next.doc.timeline.start() > at
             && let Some((_, state)) = next.doc.timeline.states().first().cloned()
             && let Ok(timeline) = Timeline::from_parts(vec![(at, state)], Some(at))
         {
             next.doc.timeline = timeline;
+            next.note_late(next.doc.since, now);
             next.touch(lanes);
         }
         FactOutcome::Applied
     }
 
-    fn transfer(&mut self, customer: &Id, lanes: &mut LaneBook, now: Timestamp) -> FactOutcome {
-        let hour = now.next_full_hour();
-        let Some(slot) = self.tenures.last_mut() else {
-            return FactOutcome::Rejected("the server is unknown".to_owned());
-        };
-        if slot.doc.customer == *customer {
+    fn transfer(&mut self, customer: &Id, at: Timestamp, lanes: &mut LaneBook, now: Timestamp) -> FactOutcome {
+        // One that is told late does not reach back: hours that have begun stay with who had them.
+        let hour = at.max(now).next_full_hour();
+        let Some(slot) = self.tenures.last_mut() else { return FactOutcome::Unknown };
+        let told_before = self.locator.as_ref().is_some_and(|(locator, _)| locator.transferred_at >= Some(at));
+        if slot.doc.customer == *customer || told_before {
             return FactOutcome::Unchanged;
         }
         if slot.doc.timeline.end().is_some() {
@@ -447,7 +469,7 @@ impl Known {
             ..slot.doc.clone()
         };
         doc.lane = lanes.assign(customer, doc.unit, now);
-        self.locate(&doc);
+        self.locate(&doc, Some(at));
         self.tenures.push(Slot { doc, origin: Origin::New, dirty: true });
         FactOutcome::Applied
     }

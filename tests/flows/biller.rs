@@ -1,0 +1,242 @@
+//! The biller's batches: what is parked, what comes again, what is done.
+
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use biller::Biller;
+use domain::job::{JobMessage, Parked};
+use providers::Queue;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tests::{CENT, TestApp, id, registered};
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn event(bodies: &[String]) -> SqsEvent {
+    let mut event = SqsEvent::default();
+    event.records = bodies
+        .iter()
+        .enumerate()
+        .map(|(i, body)| {
+            let mut message = SqsMessage::default();
+            message.message_id = Some(i.to_string());
+            message.body = Some(body.clone());
+            message
+        })
+        .collect();
+    event
+}
+
+fn biller(app: &TestApp) -> Biller {
+    Biller::new(app.system.store.clone(), Arc::new(app.system.parked.clone()), app.time.clock())
+}
+
+/// The messages of a run, taken off the queue before anybody bills them.
+async fn messages(app: &TestApp) -> Vec<String> {
+    app.system.metering.open_run(app.time.now()).await.unwrap();
+    app.system.pump_shards().await.unwrap();
+    let mut bodies = Vec::new();
+    loop {
+        let received = app.system.jobs.receive(10).await.unwrap();
+        if received.is_empty() {
+            return bodies;
+        }
+        let receipts = received.iter().map(|m| m.receipt.clone()).collect();
+        bodies.extend(received.into_iter().map(|m| m.body));
+        app.system.jobs.delete(receipts).await.unwrap();
+    }
+}
+
+async fn failures(biller: &Biller, bodies: &[String], time: Duration) -> Vec<String> {
+    let response = biller.handle(event(bodies), time).await;
+    response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect()
+}
+
+fn parked(app: &TestApp) -> Vec<Parked> {
+    app.system.parked.all().unwrap().iter().map(|body| serde_json::from_str(body).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_duplicate_a_late_and_a_reordered_job_write_no_page() {
+    let app = TestApp::new().await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(1)), registered("srv-2", "cus-1", app.at(1))]).await;
+    app.pass(1);
+    let first = messages(&app).await;
+    app.pass(1);
+    let second = messages(&app).await;
+    let biller = biller(&app);
+    assert!(failures(&biller, &second, LONG).await.is_empty());
+    assert!(failures(&biller, &first, LONG).await.is_empty());
+    assert!(failures(&biller, &[second, first].concat(), LONG).await.is_empty());
+    assert_eq!(app.pages("cus-1").await.len(), 1);
+    assert_eq!(app.balance("cus-1").await, -4 * CENT);
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn a_lost_message_is_healed_by_the_next_run() {
+    let app = TestApp::new().await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.pass(3);
+    drop(messages(&app).await);
+    app.hours(1).await;
+    assert_eq!(app.balance("cus-1").await, -4 * CENT);
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn a_bad_job_is_parked_alone_and_its_neighbours_are_billed() {
+    let mut app = TestApp::new().await;
+    app.allow_leftovers();
+    let facts: Vec<_> = (0..5).map(|n| registered(&format!("srv-{n}"), "cus-1", app.at(1))).collect();
+    app.tell(&facts).await;
+    app.pass(1);
+    let body = messages(&app).await.remove(0);
+    let mut message: Value = serde_json::from_str(&body).unwrap();
+    let jobs = &mut message["lanes"][0]["jobs"];
+    jobs[1] = json!({ "server": "srv-1", "amount": "5.00" });
+    jobs[2]["steps"] = json!([[0, 9]]);
+    jobs[3]["states"] = json!([[500, "running"], [400, "stopped"]]);
+    assert!(failures(&biller(&app), &[message.to_string()], LONG).await.is_empty());
+    assert_eq!(app.balance("cus-1").await, -2 * CENT);
+    let parked = parked(&app);
+    assert_eq!(parked.iter().map(Parked::server_name).collect::<Vec<_>>(), ["srv-1", "srv-2", "srv-3"]);
+    let run = app.system.store.run_last().await.unwrap().unwrap();
+    assert_eq!(run.parked.len(), 3);
+    assert!(!run.is_success());
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_parse_is_parked_whole_and_the_next_one_billed() {
+    let mut app = TestApp::new().await;
+    app.allow_leftovers();
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.pass(1);
+    let mut bodies = messages(&app).await;
+    let mut newer: Value = serde_json::from_str(&bodies[0]).unwrap();
+    newer["v"] = json!(2);
+    bodies.extend(["not json".to_owned(), "{}".to_owned(), newer.to_string()]);
+    assert!(failures(&biller(&app), &bodies, LONG).await.is_empty());
+    assert_eq!((parked(&app).len(), app.balance("cus-1").await), (3, -CENT));
+}
+
+#[tokio::test]
+async fn a_server_of_an_unknown_plan_is_parked_and_back_filled_once_the_plan_is_there() {
+    let mut app = TestApp::new().await;
+    app.allow_leftovers();
+    let mut fact = registered("srv-1", "cus-1", app.at(1));
+    if let store::Fact::Registered { plan, .. } = &mut fact {
+        *plan = id("gone");
+    }
+    app.tell(&[fact, registered("srv-2", "cus-1", app.at(1))]).await;
+    app.hours(2).await;
+    assert_eq!(app.balance("cus-1").await, -2 * CENT);
+    assert_eq!(parked(&app)[0].reason, "plan 'gone' is unknown");
+    app.system.store.plan_put(&tests::plan("gone", "7.30", domain::plan::Metering::Hourly)).await.unwrap();
+    app.hours(1).await;
+    assert_eq!(app.balance("cus-1").await, -6 * CENT);
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn a_job_below_the_known_spans_is_refused_never_guessed() {
+    let mut app = TestApp::new().await;
+    app.allow_leftovers();
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.pass(3);
+    let mut message: Value = serde_json::from_str(&messages(&app).await[0]).unwrap();
+    let job = &mut message["lanes"][0]["jobs"][0];
+    job["known_from"] = json!(job["since"].as_u64().unwrap() + 1);
+    assert!(failures(&biller(&app), &[message.to_string()], LONG).await.is_empty());
+    assert!(app.pages("cus-1").await.is_empty());
+    assert!(parked(&app)[0].reason.starts_with("the spans are known from"));
+}
+
+#[tokio::test]
+async fn an_expired_job_is_done_without_billing() {
+    let app = TestApp::new().await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.pass(1);
+    let bodies = messages(&app).await;
+    app.pass_secs(6 * 3_600 + 1);
+    assert!(failures(&biller(&app), &bodies, LONG).await.is_empty());
+    assert!(app.pages("cus-1").await.is_empty());
+}
+
+#[tokio::test]
+async fn an_hour_that_has_not_ended_by_the_billers_clock_is_refused() {
+    let mut app = TestApp::new().await;
+    app.allow_leftovers();
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.pass(1);
+    let bodies = messages(&app).await;
+    // The biller's clock is half a minute behind metering's: the message comes again.
+    app.pass_secs(-30);
+    assert_eq!(failures(&biller(&app), &bodies, LONG).await, ["0"]);
+    // A job that says it was issued before its hour had ended cannot know all facts of it.
+    app.pass_secs(60);
+    let mut early: JobMessage = serde_json::from_str(&bodies[0]).unwrap();
+    early.issued_at = early.through.start().plus_secs(-1);
+    assert!(failures(&biller(&app), &[serde_json::to_string(&early).unwrap()], LONG).await.is_empty());
+    assert!(parked(&app)[0].reason.starts_with("the job was issued at"));
+    assert!(app.pages("cus-1").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_not_reached_before_the_deadline_comes_again() {
+    let app = TestApp::new().await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(1)), registered("srv-2", "cus-2", app.at(1))]).await;
+    app.pass(1);
+    let bodies = messages(&app).await;
+    let biller = biller(&app);
+    assert_eq!(failures(&biller, &bodies, Duration::ZERO).await.len(), bodies.len());
+    assert!(app.pages("cus-1").await.is_empty());
+    assert!(failures(&biller, &bodies, LONG).await.is_empty());
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn a_message_that_fails_five_times_is_a_dead_letter_and_a_fresh_run_makes_up_for_it() {
+    let mut app = TestApp::new().await;
+    app.allow_leftovers();
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.pass(1);
+    app.system.metering.open_run(app.time.now()).await.unwrap();
+    app.system.pump_shards().await.unwrap();
+    let mut counts = Vec::new();
+    while let [message] = app.system.jobs.receive(1).await.unwrap().as_slice() {
+        counts.push(message.receive_count);
+        app.pass_secs(721);
+    }
+    assert_eq!(counts, [1, 2, 3, 4, 5]);
+    assert_eq!(app.system.jobs.dead_letters().unwrap().len(), 1);
+    // An hour went by meanwhile.
+    app.hours(1).await;
+    assert_eq!(app.balance("cus-1").await, -3 * CENT);
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn two_billers_on_one_wallet_bill_every_hour_once() {
+    let app = TestApp::new().await;
+    let facts: Vec<_> = (0..40).map(|n| registered(&format!("srv-{n}"), "cus-1", app.at(1))).collect();
+    app.tell(&facts).await;
+    app.pass(3);
+    let bodies = messages(&app).await;
+    let billers: Vec<Biller> = (0..8).map(|_| biller(&app)).collect();
+    let all = futures::future::join_all(billers.iter().map(|b| failures(b, &bodies, LONG))).await;
+    assert!(all.iter().all(Vec::is_empty));
+    assert_eq!(app.balance("cus-1").await, -3 * 40 * CENT);
+    assert_eq!(app.pages("cus-1").await.len(), 1);
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn the_newest_page_is_not_read_again_by_the_biller_that_wrote_it() {
+    let app = TestApp::new().await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.hours(1).await;
+    let before = app.system.store.capacity().units(store::Area::Ledger).reads;
+    app.hours(5).await;
+    assert_eq!(app.system.store.capacity().units(store::Area::Ledger).reads, before);
+    app.verify().await;
+}

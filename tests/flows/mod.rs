@@ -1,0 +1,15 @@
+//! Whole stories: facts come in, hours pass, pages come out.
+
+mod bad_input;
+mod biller;
+mod closing;
+mod lanes;
+mod late_facts;
+mod ledger;
+mod metering;
+mod ministack;
+mod prices;
+mod replay;
+mod rollups;
+mod settings;
+mod transfers;

@@ -1,0 +1,5 @@
+//! Guards keep the house: what a reviewer would otherwise have to remember.
+
+mod events;
+mod imports;
+mod template;

@@ -1,0 +1,4 @@
+//! Properties that must hold whatever happens.
+
+mod chaos;
+mod mutants;

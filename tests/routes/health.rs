@@ -1,0 +1,64 @@
+//! `/health` and `/api/health/billing-daemon`.
+
+use serde_json::json;
+use tests::{CENT, TestApp, id, registered};
+
+#[tokio::test]
+async fn health_answers_at_its_paths_and_nothing_else_does() {
+    let app = TestApp::new().await;
+    for path in ["/health", "/api/health", "/api/v1/health"] {
+        assert_eq!(app.get(path).await.unwrap(), (200, json!({ "status": "ok" })));
+    }
+    let (status, problem) = app.get("/api/nothing").await.unwrap();
+    assert_eq!((status, problem["code"].as_str(), problem["status"].as_u64()), (404, Some("not_found"), Some(404)));
+}
+
+#[tokio::test]
+async fn a_system_that_never_ran_says_so() {
+    let app = TestApp::new().await;
+    let (status, body) = app.get("/api/health/billing-daemon").await.unwrap();
+    assert_eq!(status, 200);
+    assert_eq!((body["status"].as_str(), body["warningThresholdExceeded"].as_bool()), (Some("never_run"), Some(true)));
+    assert!(body["lastRunAt"].is_null() && body["lastRunSuccess"].is_null());
+}
+
+#[tokio::test]
+async fn the_last_runs_figures_are_exact_and_stale_after_90_minutes() {
+    let app = TestApp::new().await;
+    let facts: Vec<_> =
+        (0..25).map(|n| registered(&format!("srv-{n}"), &format!("cus-{}", n % 4), app.at(1))).collect();
+    app.tell(&facts).await;
+    app.hours(3).await;
+    let (_, body) = app.get("/api/v1/health/billing-daemon").await.unwrap();
+    assert_eq!(
+        body,
+        json!({
+            "status": "ok", "lastRunAt": "2026-11-10T03:00:05Z", "billedThrough": "2026-11-10T03:00:00Z",
+            "lastRunSuccess": true, "instancesBilled": 25, "jobs": 25, "totalAmount": "0.250000",
+            "totalTokens": "0.0000", "totalHours": 25, "heartbeatAt": "2026-11-10T03:00:05Z",
+            "warningThresholdExceeded": false, "errorMessage": null,
+        })
+    );
+    assert_eq!(25 * CENT, 250_000);
+    app.pass_secs(90 * 60);
+    assert_eq!(app.get("/health/billing-daemon").await.unwrap().0, 404);
+    assert_eq!(app.get("/api/health/billing-daemon").await.unwrap().1["status"], "ok");
+    app.pass_secs(1);
+    let (_, body) = app.get("/api/health/billing-daemon").await.unwrap();
+    assert_eq!((body["status"].as_str(), body["warningThresholdExceeded"].as_bool()), (Some("stale"), Some(true)));
+}
+
+#[tokio::test]
+async fn a_run_with_parked_jobs_has_failed_and_names_the_servers() {
+    let mut app = TestApp::new().await;
+    app.allow_leftovers();
+    let mut fact = registered("srv-1", "cus-1", app.at(1));
+    if let store::Fact::Registered { plan, .. } = &mut fact {
+        *plan = id("gone");
+    }
+    app.tell(&[fact]).await;
+    app.hours(1).await;
+    let (_, body) = app.get("/api/health/billing-daemon").await.unwrap();
+    assert_eq!((body["status"].as_str(), body["lastRunSuccess"].as_bool()), (Some("failed"), Some(false)));
+    assert_eq!(body["errorMessage"].as_str(), Some("jobs were parked for: srv-1"));
+}

@@ -1,0 +1,3 @@
+//! The HTTP endpoints, by path.
+
+mod health;
