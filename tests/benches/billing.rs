@@ -5,11 +5,19 @@
 #![allow(missing_docs)]
 #![recursion_limit = "256"]
 
+use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use biller::Biller;
 use domain::Timestamp;
+use peak_alloc::PeakAlloc;
+use providers::Queue;
 use skymeter::data_dir::DataDir;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Area, Fact};
 use tests::{TestApp, registered, time};
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
 
 #[tokio::main]
 async fn main() {
@@ -104,18 +112,43 @@ async fn fleet() {
         hour(&app).await;
         let before = units_of(&app);
         let (metering, billing) = hour(&app).await;
+        let memory = invocation_kib(&app).await;
         let per = |time: Duration| time.as_secs_f64() * 1e6 / servers as f64;
         let after = units_of(&app);
         let (read, write) = ((after.0 - before.0) / servers as f64, (after.1 - before.1) / servers as f64);
         let cost = per(metering + billing);
         let ratio = cost / *first.get_or_insert(cost);
         println!(
-            "fleet {servers:>8}: {cost:.1} us per server-hour (metering {:.1}, billing {:.1}), {ratio:.2} of the first; {read:.4} read and {write:.4} write units; registering took {:.1} s",
+            "fleet {servers:>8}: {cost:.1} us per server-hour (metering {:.1}, billing {:.1}), {ratio:.2} of the first; {read:.4} read and {write:.4} write units; one invocation took {memory} KiB; registering took {:.1} s",
             per(metering),
             per(billing),
             registering.as_secs_f64(),
         );
     }
+}
+
+/// Memory one invocation of a fresh biller needs at its peak, for a batch of ten full messages (an hour that is billed
+/// already, so that the database in the same process does not grow).
+async fn invocation_kib(app: &TestApp) -> usize {
+    app.system.metering.open_run(app.time.now()).await.expect("the run opens");
+    app.system.pump_shards().await.expect("the shards are listed");
+    let messages = app.system.jobs.receive(10).await.expect("the queue answers");
+    let mut event = SqsEvent::default();
+    event.records = messages
+        .into_iter()
+        .map(|message| {
+            let mut record = SqsMessage::default();
+            record.body = Some(message.body);
+            record
+        })
+        .collect();
+    let biller = Biller::new(app.system.store.clone(), Arc::new(app.system.parked.clone()), app.time.clock());
+    MEMORY.reset_peak_usage();
+    let before = MEMORY.current_usage();
+    biller.handle(event, Duration::from_secs(120)).await;
+    let peak = MEMORY.peak_usage().saturating_sub(before);
+    app.system.pump(&|_| {}).await.expect("the jobs are billed");
+    peak / 1024
 }
 
 /// Read and write units of everything.

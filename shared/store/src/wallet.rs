@@ -7,6 +7,7 @@ use crate::expr;
 use crate::item::{Item, n, number, s, text};
 use crate::keys::{self, PK, SK};
 use crate::page_codec::{decode_page, encode_page};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     CancellationReason, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
@@ -49,16 +50,7 @@ impl Store {
     /// # Errors
     /// DynamoDB's, or a page that cannot be read.
     pub async fn wallet_head(&self, wallet: &WalletId, consistent: bool) -> Result<Option<Page>, StoreError> {
-        let request = self
-            .client()
-            .query()
-            .table_name(&self.tables().ledger)
-            .key_condition_expression(expr::IN_PARTITION)
-            .expression_attribute_values(":pk", s(keys::wallet(wallet)))
-            .scan_index_forward(false)
-            .limit(1)
-            .consistent_read(consistent)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let request = self.chain(wallet).scan_index_forward(false).limit(1).consistent_read(consistent);
         let answer = request.send().await.map_err(|e| classify("Query", &e))?;
         self.capacity().read(Area::Ledger, answer.consumed_capacity.as_slice());
         answer.items().first().map(decode_page).transpose()
@@ -74,20 +66,21 @@ impl Store {
         oldest_first: bool,
         start: Option<Item>,
     ) -> Result<(Vec<Page>, Option<Item>), StoreError> {
-        let request = self
-            .client()
-            .query()
-            .table_name(&self.tables().ledger)
-            .key_condition_expression(expr::IN_PARTITION)
-            .expression_attribute_values(":pk", s(keys::wallet(wallet)))
-            .scan_index_forward(oldest_first)
-            .consistent_read(true)
-            .set_exclusive_start_key(start)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let request = self.chain(wallet).scan_index_forward(oldest_first).consistent_read(true);
+        let request = request.set_exclusive_start_key(start);
         let answer = request.send().await.map_err(|e| classify("Query", &e))?;
         self.capacity().read(Area::Ledger, answer.consumed_capacity.as_slice());
         let pages = answer.items().iter().map(decode_page).collect::<Result<_, _>>()?;
         Ok((pages, answer.last_evaluated_key))
+    }
+
+    fn chain(&self, wallet: &WalletId) -> QueryFluentBuilder {
+        self.client()
+            .query()
+            .table_name(&self.tables().ledger)
+            .key_condition_expression(expr::IN_PARTITION)
+            .expression_attribute_values(":pk", s(keys::wallet(wallet)))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
     }
 
     /// One stretch of the whole ledger, chains whole and their pages ascending; markers are left out.
