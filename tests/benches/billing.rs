@@ -133,6 +133,7 @@ async fn invocation_kib(app: &TestApp) -> usize {
     app.system.metering.open_run(app.time.now()).await.expect("the run opens");
     app.system.pump_shards().await.expect("the shards are listed");
     let messages = app.system.jobs.receive(10).await.expect("the queue answers");
+    let receipts = messages.iter().map(|message| message.receipt.clone()).collect();
     let mut event = SqsEvent::default();
     event.records = messages
         .into_iter()
@@ -146,6 +147,7 @@ async fn invocation_kib(app: &TestApp) -> usize {
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
     biller.handle(event, Duration::from_secs(120)).await;
+    app.system.jobs.delete(receipts).await.expect("the queue answers");
     let peak = MEMORY.peak_usage().saturating_sub(before);
     app.system.pump(&|_| {}).await.expect("the jobs are billed");
     peak / 1024

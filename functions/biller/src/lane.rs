@@ -50,7 +50,7 @@ impl Biller {
         let result = self.fold_jobs(wallet, work).await;
         if result.is_err() {
             // Whether a put was done is unknown: the next try reads the chain.
-            self.forget_head(wallet);
+            self.heads.forget(wallet);
         }
         let outcomes = result?;
         let mut done = LaneDone::default();
@@ -68,7 +68,7 @@ impl Biller {
             }
         }
         for (job, message) in work.jobs.iter().zip(&work.message_of).filter(|(job, _)| job.recheck.is_some()) {
-            self.forget_head(wallet);
+            self.heads.forget(wallet);
             if let Err(error) = recheck::recheck(&self.store, job, self.clock.now()).await {
                 tracing::error!(error = %error, "closed hours could not be compared with the facts");
                 done.unchecked.push(*message);
@@ -80,7 +80,7 @@ impl Biller {
     /// Folds until nothing is left to do. What comes back holds no job that still needs anything.
     async fn fold_jobs(&self, wallet: &WalletId, work: &LaneWork) -> Result<Vec<Outcome>, StoreError> {
         let mut is_consistent = false;
-        let mut head: Option<Arc<Page>> = match self.cached_head(wallet, work.through()) {
+        let mut head: Option<Arc<Page>> = match self.heads.get(wallet, work.through()) {
             Some(page) => Some(page),
             // A stale page is harmless here: the put would fail.
             None => self.store.wallet_head(wallet, false).await?.map(Arc::new),
@@ -112,9 +112,7 @@ impl Biller {
             };
             match self.store.wallet_append(&page).await? {
                 Appended::Written => {
-                    let page = Arc::new(page);
-                    self.cache_head(Arc::clone(&page));
-                    head = Some(page);
+                    head = Some(self.heads.put(page));
                     pages += 1;
                 }
                 Appended::Lost => {

@@ -4,6 +4,7 @@
 //! tenures, parking what nobody can bill. Invariant: a message is done only when every job in it is on the ledger, or was
 //! found there, or stands in the parked queue.
 
+mod heads;
 mod history;
 mod lane;
 mod read;
@@ -14,21 +15,17 @@ use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use domain::job::Parked;
 use domain::tenure::WalletId;
 use domain::time::Hour;
-use domain::wallet::Page;
 use futures::{StreamExt, stream};
+use heads::Heads;
 use lane::{LaneDone, LaneWork};
-use lru::LruCache;
 use providers::Queue;
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Closing, Store};
 
 /// Lanes one invocation works on at the same time: enough to hide DynamoDB's latency, few enough to bound memory.
 pub const LANES_AT_ONCE: usize = 32;
-/// Newest pages kept between invocations, so that the next hour need not read them.
-pub const HEADS_KEPT: usize = 16_384;
 /// Time kept back before the deadline, for the answer.
 const DEADLINE_RESERVE: Duration = Duration::from_secs(3);
 
@@ -38,7 +35,7 @@ pub struct Biller {
     store: Store,
     parked: Arc<dyn Queue>,
     clock: Clock,
-    heads: Mutex<LruCache<WalletId, Arc<Page>>>,
+    heads: Heads,
 }
 
 /// The state of one batch.
@@ -54,8 +51,7 @@ impl Biller {
     /// A biller that remembers nothing yet.
     #[must_use]
     pub fn new(store: Store, parked: Arc<dyn Queue>, clock: Clock) -> Self {
-        let kept = NonZeroUsize::new(HEADS_KEPT).unwrap_or(NonZeroUsize::MIN);
-        Self { store, parked, clock, heads: Mutex::new(LruCache::new(kept)) }
+        Self { store, parked, clock, heads: Heads::default() }
     }
 
     /// Bills a batch. Answers with the messages that must come again; all others are done.
@@ -139,23 +135,5 @@ impl Biller {
             tracing::error!(error = %error, "ended tenures could not be closed");
             batch.failed.extend(messages);
         }
-    }
-
-    /// The page this process wrote last, if it is likely still the newest: its servers are billed up to the hour before.
-    fn cached_head(&self, wallet: &WalletId, through: Hour) -> Option<Arc<Page>> {
-        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        let head = heads.get(wallet)?;
-        let billed = head.meters.iter().map(|meter| meter.counter.through).max()?;
-        (billed.plus(1) >= through).then(|| Arc::clone(head))
-    }
-
-    /// Kept only after a put that answered success.
-    fn cache_head(&self, page: Arc<Page>) {
-        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        heads.put(page.wallet.clone(), page);
-    }
-
-    fn forget_head(&self, wallet: &WalletId) {
-        self.heads.lock().unwrap_or_else(PoisonError::into_inner).pop(wallet);
     }
 }
