@@ -5,15 +5,22 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Servers of the trace: enough that billing takes a while.
-const SERVERS: usize = 12_000;
+/// Servers of the trace, three a customer: enough that billing takes a while.
+const SERVERS: usize = 9_000;
+/// Pages they are billed on, one a customer.
+const PAGES: usize = SERVERS / 3;
+/// Kills at the most.
+const ROUNDS: u64 = 60;
 
 /// The program.
-fn skymeter() -> &'static str {
-    env!("CARGO_BIN_EXE_skymeter")
+fn skymeter(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_skymeter"));
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
 }
 
 #[test]
@@ -28,31 +35,44 @@ fn a_kill_in_the_middle_of_billing_loses_nothing_and_doubles_nothing() {
     std::fs::write(path("plans.csv"), "flavor,monthly_price_usd\na,7.30\n").unwrap();
     let (trace, plans, data) = (path("trace.csv"), path("plans.csv"), path("data"));
     let up = ["up", "--exit", "--port", "0", "--data", &data, "--trace", &trace, "--plans", &plans];
-    let database = directory.path().join("data").join("dynamodb.sqlite-wal");
-    let mut killed = 0;
-    for round in 0..6_u64 {
-        let mut child = Command::new(skymeter()).args(up).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        // Later each time: while servers are loaded, while jobs are packed, while pages are written.
-        let patience = Duration::from_millis(150 + 700 * round);
-        let began = std::time::Instant::now();
-        while began.elapsed() < patience && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        if child.try_wait().unwrap().is_none() {
-            child.kill().unwrap();
-            killed += usize::from(database.exists());
-        }
-        child.wait().unwrap();
+
+    // Once while the servers are loaded, and once as soon as they are.
+    let mut child = skymeter(&up).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut child = skymeter(&up).spawn().unwrap();
+    let mut said = String::new();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    while !said.contains("loaded a sample") {
+        assert_ne!(output.read_line(&mut said).unwrap(), 0, "it ended before the servers were loaded: {said}");
     }
-    assert!(killed >= 2, "the program was never killed at work: give it more servers");
-    let last = Command::new(skymeter()).args(up).output().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    // Then while pages are written, a little later each time.
+    let mut killed_at = Vec::new();
+    for round in 1..=ROUNDS {
+        let mut child = skymeter(&up).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(100 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let pages = skymeter(&["export", "--data", &data]).output().unwrap().stdout.split(|b| *b == b'\n').count() - 1;
+        killed_at.extend((pages > 0 && pages < PAGES).then_some(pages));
+        if pages >= PAGES || killed_at.len() == 3 {
+            break;
+        }
+    }
+    assert!(!killed_at.is_empty(), "it was never killed in the middle of billing: give it more servers");
+
+    let last = skymeter(&up).output().unwrap();
     let said = String::from_utf8_lossy(&last.stdout).into_owned();
     assert!(last.status.success() && said.contains("; verified"), "{said}{}", String::from_utf8_lossy(&last.stderr));
-    // 48 full hours before the hour it is; the servers began in the first.
+    // 48 full hours before the hour it is, and more if an hour went by; the servers began in the first.
     let hours: usize = said.split(" server-hours").next().and_then(|s| s.rsplit(' ').next()).unwrap().parse().unwrap();
     assert!(hours >= SERVERS * 48 && hours.is_multiple_of(SERVERS), "{said}");
-    let verified = Command::new(skymeter()).args(["verify", "--data", &data]).output().unwrap();
+    let verified = skymeter(&["verify", "--data", &data]).output().unwrap();
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
-    let rebuilt = Command::new(skymeter()).args(["rebuild", "--data", &data]).output().unwrap();
+    let rebuilt = skymeter(&["rebuild", "--data", &data]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&rebuilt.stdout), "all totals agree with the ledger\n");
 }
