@@ -5,12 +5,12 @@
 #![allow(missing_docs)]
 #![recursion_limit = "256"]
 
-use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use biller::Biller;
 use domain::Timestamp;
 use peak_alloc::PeakAlloc;
 use providers::Queue;
 use skymeter::data_dir::DataDir;
+use skymeter::system::event;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Area, Fact};
@@ -134,15 +134,7 @@ async fn invocation_kib(app: &TestApp) -> usize {
     app.system.pump_shards().await.expect("the shards are listed");
     let messages = app.system.jobs.receive(10).await.expect("the queue answers");
     let receipts = messages.iter().map(|message| message.receipt.clone()).collect();
-    let mut event = SqsEvent::default();
-    event.records = messages
-        .into_iter()
-        .map(|message| {
-            let mut record = SqsMessage::default();
-            record.body = Some(message.body);
-            record
-        })
-        .collect();
+    let event = event(&messages);
     let biller = Biller::new(app.system.store.clone(), Arc::new(app.system.parked.clone()), app.time.clock());
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();

@@ -3,7 +3,11 @@
 use domain::plan::Metering;
 use domain::run::shard_of;
 use domain::timeline::State;
+use skymeter::chaos::{Chaos, Rates, Tamper};
+use skymeter::embedded::Call;
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tests::{CENT, TestApp, changed, ended, id, plan, registered};
 
 async fn open_tenures(app: &TestApp, customer: &str) -> usize {
@@ -100,5 +104,47 @@ async fn the_same_id_registered_again_in_the_same_hour_pays_the_hour_once() {
     app.tell(&[registered("srv-1", "cus-2", app.at(40))]).await;
     app.hours(2).await;
     assert_eq!((app.balance("cus-1").await, app.balance("cus-2").await), (-CENT, -CENT));
+    app.verify().await;
+}
+
+/// No write that closes a tenure gets through while the flag is up.
+#[derive(Debug)]
+struct ClosingFails(Arc<AtomicBool>);
+
+impl Tamper for ClosingFails {
+    fn request(&self, call: &mut Call) {
+        if self.0.load(Ordering::Relaxed) && call.operation == "TransactWriteItems" && call.body.contains("TENURE#") {
+            "Refused".clone_into(&mut call.operation);
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_closing_fails_the_message_comes_again_and_closes_then_although_the_fold_is_a_no_op() {
+    let failing = Arc::new(AtomicBool::new(true));
+    let no_faults = Rates {
+        twice: 0,
+        late: 0,
+        lost: 0,
+        killed: 0,
+        unanswered: 0,
+        throttled: 0,
+        conflict: 0,
+        stale: 0,
+        skipped: 0,
+        doubled: 0,
+    };
+    let chaos = Chaos::tampered(1, no_faults, Box::new(ClosingFails(Arc::clone(&failing))));
+    let app = TestApp::with(None, Some(Arc::new(chaos))).await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(0))]).await;
+    app.tell(&[ended("srv-1", app.at(5))]).await;
+    app.hours(1).await;
+    assert_eq!((app.balance("cus-1").await, open_tenures(&app, "cus-1").await), (-CENT, 1));
+    assert_eq!(app.system.jobs.all().unwrap().len(), 1);
+    failing.store(false, Ordering::Relaxed);
+    app.pass_secs(31);
+    app.system.pump(&|_| {}).await.unwrap();
+    assert_eq!((app.pages("cus-1").await.len(), open_tenures(&app, "cus-1").await), (1, 0));
+    assert!(app.system.jobs.all().unwrap().is_empty());
     app.verify().await;
 }

@@ -5,6 +5,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sqs::types::QueueAttributeName;
 use providers::{Queue, SqsQueue};
+use skymeter::system::event;
 use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -151,18 +152,4 @@ async fn a_run_through_sqs_bills_every_hour_once_although_a_message_is_seen_twic
     let proof = app.verify().await;
     assert_eq!((proof.server_hours, proof.pages), (400, 20));
     assert_eq!(proof.amount.steps(), 400 * CENT);
-}
-
-fn event(messages: &[providers::Received]) -> aws_lambda_events::sqs::SqsEvent {
-    let mut event = aws_lambda_events::sqs::SqsEvent::default();
-    event.records = messages
-        .iter()
-        .map(|message| {
-            let mut record = aws_lambda_events::sqs::SqsMessage::default();
-            record.message_id = Some(message.id.clone());
-            record.body = Some(message.body.clone());
-            record
-        })
-        .collect();
-    event
 }

@@ -8,7 +8,6 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use domain::plan::{Metering, Plan, PlanVersion, Price, Terms};
 use domain::tenure::WalletId;
-use domain::time::HOUR_SECS;
 use domain::timeline::State;
 use domain::wallet::Page;
 use domain::{Hour, Id, Timestamp, Unit};
@@ -215,12 +214,6 @@ impl Drop for TestApp {
         }
         assert_eq!(self.system.parked.all().unwrap_or_default().len(), 0, "jobs were parked");
     }
-}
-
-/// Hours of the test's day in seconds.
-#[must_use]
-pub fn hours_secs(hours: i64) -> i64 {
-    hours * HOUR_SECS
 }
 
 /// The workspace's root.

@@ -215,7 +215,9 @@ fn embedded_sdk(client: SharedHttpClient, chaos: bool) -> SdkConfig {
         .build()
 }
 
-fn event(messages: &[Received]) -> SqsEvent {
+/// Received messages as Lambda hands them to a function.
+#[must_use]
+pub fn event(messages: &[Received]) -> SqsEvent {
     let mut event = SqsEvent::default();
     event.records = messages
         .iter()
