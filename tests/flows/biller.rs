@@ -3,9 +3,12 @@
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use biller::Biller;
 use domain::job::{JobMessage, Parked};
-use providers::Queue;
+use providers::{Depth, Queue, QueueError, Received};
 use serde_json::{Value, json};
+use skymeter::chaos::{Chaos, Rates, Tamper};
+use skymeter::embedded::Call;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tests::{CENT, TestApp, id, registered};
 
@@ -195,27 +198,6 @@ async fn what_is_not_reached_before_the_deadline_comes_again() {
 }
 
 #[tokio::test]
-async fn a_message_that_fails_five_times_is_a_dead_letter_and_a_fresh_run_makes_up_for_it() {
-    let mut app = TestApp::new().await;
-    app.allow_leftovers();
-    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
-    app.pass(1);
-    app.system.metering.open_run(app.time.now()).await.unwrap();
-    app.system.pump_shards().await.unwrap();
-    let mut counts = Vec::new();
-    while let [message] = app.system.jobs.receive(1).await.unwrap().as_slice() {
-        counts.push(message.receive_count);
-        app.pass_secs(721);
-    }
-    assert_eq!(counts, [1, 2, 3, 4, 5]);
-    assert_eq!(app.system.jobs.dead_letters().unwrap().len(), 1);
-    // An hour went by meanwhile.
-    app.hours(1).await;
-    assert_eq!(app.balance("cus-1").await, -3 * CENT);
-    app.verify().await;
-}
-
-#[tokio::test]
 async fn two_billers_on_one_wallet_bill_every_hour_once() {
     let app = TestApp::new().await;
     let facts: Vec<_> = (0..40).map(|n| registered(&format!("srv-{n}"), "cus-1", app.at(1))).collect();
@@ -238,5 +220,112 @@ async fn the_newest_page_is_not_read_again_by_the_biller_that_wrote_it() {
     let before = app.system.store.capacity().units(store::Area::Ledger).reads;
     app.hours(5).await;
     assert_eq!(app.system.store.capacity().units(store::Area::Ledger).reads, before);
+    app.verify().await;
+}
+
+/// While the flag is up no page gets through, and the caller is told so by an error.
+#[derive(Debug)]
+struct PagesFail(Arc<AtomicBool>);
+
+impl Tamper for PagesFail {
+    fn request(&self, call: &mut Call) {
+        if self.0.load(Ordering::Relaxed) && call.operation == "PutItem" && call.body.contains("-ledger\"") {
+            "Refused".clone_into(&mut call.operation);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_whose_put_failed_is_not_kept_as_the_newest() {
+    let failing = Arc::new(AtomicBool::new(true));
+    let chaos = Chaos::tampered(1, Rates::NONE, Box::new(PagesFail(Arc::clone(&failing))));
+    let app = TestApp::with(None, Some(Arc::new(chaos))).await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.pass(1);
+    let bodies = messages(&app).await;
+    let biller = biller(&app);
+    assert_eq!(failures(&biller, &bodies, LONG).await, ["0"]);
+    assert!(app.pages("cus-1").await.is_empty());
+    failing.store(false, Ordering::Relaxed);
+    // Had it kept that page, the hour would look billed, and the message would be done without a page.
+    assert!(failures(&biller, &bodies, LONG).await.is_empty());
+    assert_eq!(app.balance("cus-1").await, -CENT);
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn a_page_that_lost_its_race_is_not_kept_as_the_newest() {
+    let app = TestApp::new().await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.pass(1);
+    let (slow, fast) = (biller(&app), biller(&app));
+    assert!(failures(&slow, &messages(&app).await, LONG).await.is_empty());
+    app.pass(1);
+    let old = messages(&app).await;
+    app.tell(&[registered("srv-2", "cus-1", app.time.now().plus_secs(-3_000))]).await;
+    // Another biller writes the next page. The slow one, which remembers the first, tries to write that number, too.
+    assert!(failures(&fast, &messages(&app).await, LONG).await.is_empty());
+    assert!(failures(&slow, &old, LONG).await.is_empty());
+    assert_eq!(app.pages("cus-1").await.len(), 2);
+    // Had it kept its own page 2, its page 3 would go on from a page that is not on the chain.
+    app.pass(1);
+    assert!(failures(&slow, &messages(&app).await, LONG).await.is_empty());
+    assert_eq!(app.pages("cus-1").await.len(), 3);
+    app.verify().await;
+}
+
+/// A queue that takes nothing.
+#[derive(Debug)]
+struct Broken;
+
+#[async_trait::async_trait]
+impl Queue for Broken {
+    async fn send(&self, _: Vec<String>) -> Result<(), QueueError> {
+        Err(QueueError::new("send", "broken on purpose"))
+    }
+
+    async fn receive(&self, _: usize) -> Result<Vec<Received>, QueueError> {
+        Ok(Vec::new())
+    }
+
+    async fn delete(&self, _: Vec<String>) -> Result<(), QueueError> {
+        Ok(())
+    }
+
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        Ok(Depth::default())
+    }
+}
+
+#[tokio::test]
+async fn where_parking_fails_only_the_messages_with_refused_jobs_come_again() {
+    let app = TestApp::new().await;
+    let facts: Vec<_> =
+        (0..600).map(|n| registered(&format!("srv-{n}"), &format!("cus-{}", n % 60), app.at(1))).collect();
+    app.tell(&facts).await;
+    app.pass(1);
+    let bodies = messages(&app).await;
+    assert!(bodies.len() > 20, "{} messages", bodies.len());
+    // Every third message has a job that cannot be billed.
+    let spoil = |(i, body): (usize, &String)| {
+        let mut message: Value = serde_json::from_str(body).unwrap();
+        if i % 3 == 0 {
+            message["lanes"][0]["jobs"][0]["steps"] = json!([[0, 99]]);
+        }
+        message.to_string()
+    };
+    let spoiled: Vec<String> = bodies.iter().enumerate().map(spoil).collect();
+    let broken = Biller::new(app.system.store.clone(), Arc::new(Broken), app.time.clock());
+    // Several batches at once, as the event source hands them out.
+    let batches: Vec<&[String]> = spoiled.chunks(9).collect();
+    let failed = futures::future::join_all(batches.iter().map(|batch| failures(&broken, batch, LONG))).await;
+    for (batch, failed) in batches.iter().zip(&failed) {
+        let expected: Vec<String> = (0..batch.len()).filter(|i| i % 3 == 0).map(|i| i.to_string()).collect();
+        assert_eq!(*failed, expected);
+    }
+    // All that could be billed was, the neighbours in the failed messages too.
+    assert_eq!(app.proof().await.due.len(), bodies.len().div_ceil(3));
+    // Healed, the same messages are done, and nothing is billed twice.
+    assert!(failures(&biller(&app), &bodies, LONG).await.is_empty());
     app.verify().await;
 }

@@ -122,19 +122,7 @@ impl Tamper for ClosingFails {
 #[tokio::test]
 async fn where_closing_fails_the_message_comes_again_and_closes_then_although_the_fold_is_a_no_op() {
     let failing = Arc::new(AtomicBool::new(true));
-    let no_faults = Rates {
-        twice: 0,
-        late: 0,
-        lost: 0,
-        killed: 0,
-        unanswered: 0,
-        throttled: 0,
-        conflict: 0,
-        stale: 0,
-        skipped: 0,
-        doubled: 0,
-    };
-    let chaos = Chaos::tampered(1, no_faults, Box::new(ClosingFails(Arc::clone(&failing))));
+    let chaos = Chaos::tampered(1, Rates::NONE, Box::new(ClosingFails(Arc::clone(&failing))));
     let app = TestApp::with(None, Some(Arc::new(chaos))).await;
     app.tell(&[registered("srv-1", "cus-1", app.at(0))]).await;
     app.tell(&[ended("srv-1", app.at(5))]).await;

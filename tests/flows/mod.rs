@@ -9,6 +9,7 @@ mod ledger;
 mod metering;
 mod ministack;
 mod prices;
+mod redrive;
 mod replay;
 mod rollups;
 mod settings;

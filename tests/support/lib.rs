@@ -208,9 +208,9 @@ impl Drop for TestApp {
         if std::thread::panicking() || self.leftovers_allowed {
             return;
         }
-        for (name, queue) in [("metering", &self.system.shards), ("jobs", &self.system.jobs)] {
-            assert_eq!(queue.all().unwrap_or_default().len(), 0, "the queue '{name}' is not empty");
-            assert_eq!(queue.dead_letters().unwrap_or_default().len(), 0, "'{name}' has dead letters");
+        let [shards_dead, jobs_dead] = &self.system.dead;
+        for queue in [&self.system.shards, &self.system.jobs, shards_dead, jobs_dead] {
+            assert_eq!(queue.all().unwrap_or_default().len(), 0, "not empty: {queue:?}");
         }
         assert_eq!(self.system.parked.all().unwrap_or_default().len(), 0, "jobs were parked");
     }

@@ -7,8 +7,8 @@ use domain::wallet::Page;
 use lru::LruCache;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Meters kept over all pages; with their pages about 150 MB at the most.
-pub const METERS_KEPT: usize = 1_000_000;
+/// Meters kept over all pages; with their pages about 300 MB at the most, of the 1,024 MB that the biller has.
+pub const METERS_KEPT: usize = 2_000_000;
 /// What a page weighs beside its meters, in meters.
 const PAGE_WEIGHT: usize = 4;
 

@@ -5,6 +5,7 @@
 //! shard listed twice, only send jobs that the biller finds billed already.
 
 mod pack;
+mod redrive;
 mod shard;
 
 use api::Clock;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use store::{Store, StoreError};
 
 pub use pack::Packer;
+pub use redrive::Redriven;
 
 /// What metering works with.
 #[derive(Clone, Debug)]

@@ -47,6 +47,22 @@ pub struct Rates {
     pub doubled: u32,
 }
 
+impl Rates {
+    /// No faults: for a test that breaks one thing on purpose.
+    pub const NONE: Self = Self {
+        twice: 0,
+        late: 0,
+        lost: 0,
+        killed: 0,
+        unanswered: 0,
+        throttled: 0,
+        conflict: 0,
+        stale: 0,
+        skipped: 0,
+        doubled: 0,
+    };
+}
+
 impl Default for Rates {
     fn default() -> Self {
         Self {

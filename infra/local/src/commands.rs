@@ -1,23 +1,15 @@
 //! The commands of `skymeter`.
 
 pub mod export;
+pub mod load;
 pub mod rebuild;
+pub mod redrive;
 pub mod replay;
+pub mod switch;
 pub mod up;
 pub mod verify;
 
-use crate::data_dir::DataDir;
-use crate::system::System;
-use api::Clock;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::path::Path;
-
-/// Opens an existing data directory for a command that only reads or repairs.
-async fn open_existing(data: &Path) -> anyhow::Result<(DataDir, System)> {
-    let data = DataDir::open(data, false)?;
-    let system = System::open(Some(&data), Clock::system(), None).await?;
-    Ok((data, system))
-}
 
 /// A bar on standard error; nothing where that is no terminal.
 fn bar(length: u64, what: &'static str) -> ProgressBar {

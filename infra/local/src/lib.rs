@@ -11,6 +11,7 @@ pub mod commands;
 pub mod data_dir;
 pub mod embedded;
 pub mod feed;
+pub mod installation;
 pub mod queue;
 pub mod system;
 pub mod trace;

@@ -5,7 +5,8 @@
 
 use clap::{Parser, Subcommand};
 use domain::Timestamp;
-use skymeter::commands::{export, rebuild, replay, up, verify};
+use skymeter::commands::{export, load, rebuild, redrive, replay, switch, up, verify};
+use skymeter::installation::Target;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,12 +26,67 @@ enum Command {
     Up(Up),
     /// Drive the whole pipeline from a recorded trace on a simulated clock.
     Replay(Replay),
-    /// Prove the ledger of a data directory.
-    Verify(Data),
+    /// Prove the ledger: of a data directory, or of a stage in the cloud.
+    Verify(On),
     /// Print every page as a line of JSON.
-    Export(Data),
+    Export(On),
     /// Work all totals out of the ledger again.
-    Rebuild(Data),
+    Rebuild(On),
+    /// Put fresh jobs in the place of dead letters.
+    Redrive(On),
+    /// Switch hourly billing on or off, from the next full hour.
+    Switch(Switch),
+    /// Load prices and servers from CSV files.
+    Load(Load),
+}
+
+/// What a command works on.
+#[derive(clap::Args)]
+struct On {
+    /// The data directory (`data` where neither this nor a stage is given).
+    #[arg(long, conflicts_with = "stage")]
+    data: Option<PathBuf>,
+    /// A stage in the cloud, through the standard AWS configuration.
+    #[arg(long, value_parser = ["dev", "prod"])]
+    stage: Option<String>,
+    /// Another ledger table of the stage: one that was restored beside the original.
+    #[arg(long, requires = "stage")]
+    ledger: Option<String>,
+    /// Another main table of the stage.
+    #[arg(long, requires = "stage")]
+    main: Option<String>,
+}
+
+impl From<On> for Target {
+    fn from(on: On) -> Self {
+        match on.stage {
+            Some(stage) => Self::Cloud { stage, ledger: on.ledger, main: on.main },
+            None => Self::Directory(on.data.unwrap_or_else(|| PathBuf::from("data"))),
+        }
+    }
+}
+
+#[derive(clap::Args)]
+struct Switch {
+    /// What it shall be.
+    #[arg(value_parser = ["on", "off"])]
+    to: String,
+    #[command(flatten)]
+    on: On,
+}
+
+#[derive(clap::Args)]
+struct Load {
+    /// CSV: `vm_id,tenant_id,flavor,created_s,deleted_s`; gzipped if it ends in .gz.
+    trace: PathBuf,
+    /// CSV: `flavor,monthly_price_usd`.
+    #[arg(long)]
+    plans: PathBuf,
+    /// Second 0 of the trace (RFC 3339).
+    #[arg(long, value_parser = Timestamp::parse)]
+    start: Timestamp,
+    #[command(flatten)]
+    on: On,
 }
 
 #[derive(clap::Args)]
@@ -100,9 +156,12 @@ async fn main() -> ExitCode {
             let Replay { trace, plans, start, hours, out, memory, data, chaos } = options;
             replay::run(&replay::Options { trace, plans, start, hours, out, memory, data, chaos }).await
         }
-        Command::Verify(Data { data }) => verify::run(&data).await,
-        Command::Export(Data { data }) => export::run(&data).await,
-        Command::Rebuild(Data { data }) => rebuild::run(&data).await,
+        Command::Verify(on) => verify::run(&on.into()).await,
+        Command::Export(on) => export::run(&on.into()).await,
+        Command::Rebuild(on) => rebuild::run(&on.into()).await,
+        Command::Redrive(on) => redrive::run(&on.into()).await,
+        Command::Switch(Switch { to, on }) => switch::run(&on.into(), to == "on").await,
+        Command::Load(Load { trace, plans, start, on }) => load::run(&on.into(), &trace, &plans, start).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

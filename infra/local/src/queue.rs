@@ -108,27 +108,15 @@ impl EmbeddedQueue {
         Ok(())
     }
 
-    /// The bodies of its dead letters, oldest first.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub fn dead_letters(&self) -> Result<Vec<String>, QueueError> {
-        self.bodies(&format!("{}{DEAD}", self.name))
-    }
-
     /// The bodies it holds, oldest first, visible or not.
     ///
     /// # Errors
     /// SQLite's.
     pub fn all(&self) -> Result<Vec<String>, QueueError> {
-        self.bodies(self.name)
-    }
-
-    fn bodies(&self, name: &str) -> Result<Vec<String>, QueueError> {
         let connection = self.file.lock();
         let read = || {
             let mut select = connection.prepare_cached("SELECT body FROM messages WHERE queue = ?1 ORDER BY id")?;
-            select.query_map([name], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
+            select.query_map([self.name], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()
         };
         read().map_err(failed("list"))
     }

@@ -49,6 +49,8 @@ pub struct System {
     pub jobs: EmbeddedQueue,
     /// Jobs nobody could bill.
     pub parked: EmbeddedQueue,
+    /// Where messages of `shards` and of `jobs` go after five tries.
+    pub dead: [EmbeddedQueue; 2],
     /// The scheduled function.
     pub metering: Metering,
     biller: Arc<Biller>,
@@ -79,6 +81,7 @@ impl System {
         let queues = data.map(DataDir::queues);
         let queues = QueueFile::open(queues.as_deref(), clock.clone())?;
         let (shards, jobs, parked) = (queues.queue("metering"), queues.queue("jobs"), queues.queue("parked"));
+        let dead = [queues.queue("metering-dead"), queues.queue("jobs-dead")];
         let unreliable = |queue: &EmbeddedQueue| -> Arc<dyn Queue> {
             match &chaos {
                 None => Arc::new(queue.clone()),
@@ -93,7 +96,7 @@ impl System {
         };
         let biller = Arc::new(Biller::new(store.clone(), Arc::new(parked.clone()), clock.clone()));
         let projector = Projector { store: store.clone(), clock: clock.clone() };
-        Ok(Self { store, sdk, clock, shards, jobs, parked, metering, biller, projector, feed, chaos })
+        Ok(Self { store, sdk, clock, shards, jobs, parked, dead, metering, biller, projector, feed, chaos })
     }
 
     /// Opens the run of the hour `scheduled` lies in and works until nothing is waiting. `progress` hears the number of

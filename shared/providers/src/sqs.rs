@@ -30,6 +30,19 @@ impl SqsQueue {
         Self { client: Client::new(sdk), url: url.into() }
     }
 
+    /// The queue of that name.
+    ///
+    /// # Errors
+    /// There is none, or SQS does not answer.
+    pub async fn named(sdk: &SdkConfig, name: &str) -> Result<Self, QueueError> {
+        let client = Client::new(sdk);
+        let answer = client.get_queue_url().queue_name(name).send().await;
+        let answer =
+            answer.map_err(|e| QueueError::new("GetQueueUrl", format!("{name}: {}", DisplayErrorContext(&e))))?;
+        let url = answer.queue_url.ok_or_else(|| QueueError::new("GetQueueUrl", format!("{name}: no URL")))?;
+        Ok(Self { client, url })
+    }
+
     async fn send_batch(&self, bodies: &[String]) -> Result<(), QueueError> {
         let mut left: Vec<&String> = bodies.iter().collect();
         for _ in 0..SEND_ROUNDS {

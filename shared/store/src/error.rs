@@ -22,6 +22,14 @@ pub enum StoreError {
     /// An item cannot be read: it is corrupt, or written by a newer version.
     #[error("the item {0} cannot be read: {1}")]
     Corrupt(String, String),
+    /// The tables were written by a newer version: this one might not understand what it reads.
+    #[error("the tables were written by a newer version of Skymeter (format {found}, this one knows {known})")]
+    Newer {
+        /// The version that wrote last.
+        found: u32,
+        /// The newest we know.
+        known: u32,
+    },
     /// What was asked cannot be accepted.
     #[error("{0}")]
     Invalid(String),

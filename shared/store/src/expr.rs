@@ -4,6 +4,10 @@
 pub const NOT_EXISTS: &str = "attribute_not_exists(pk)";
 /// The item is as it was read.
 pub const SAME_REV: &str = "rev = :rev";
+/// The tables were not written by a newer version.
+pub const SCHEMA_NOT_NEWER: &str = "attribute_not_exists(v) OR v <= :v";
+/// From now on they are of this version.
+pub const SCHEMA_CLAIM: &str = "SET v = :v";
 /// All items of a partition.
 pub const IN_PARTITION: &str = "pk = :pk";
 /// A run is opened once; its first opening stays.

@@ -11,6 +11,7 @@
 //! | `main` | `PLANS` | `<plan>` | a plan with its versions | metering: Query |
 //! | `main` | `RATES#<shard>` | `<customer>` | own rates and discounts | metering: Query per shard |
 //! | `main` | `RUN` | `<hour>` | one metering run | newest: Query, descending, Limit 1 |
+//! | `main` | `SCHEMA` | `VERSION` | the newest version that wrote here | at every start: GetItem; metering: UpdateItem |
 //! | `main` | `SETTINGS` | `<key>` | one setting with its history | Query |
 //! | `main` | `TOTALS#<unit>` | `<day>` | server-hours and amount per billed hour of a day | Get, rebuild |
 //! | `main` | `REVENUE#<unit>` | `<month>` | amount per kind of page and month | Get, rebuild |
@@ -37,6 +38,10 @@ pub const TTL: &str = "ttl";
 pub const PLANS: &str = "PLANS";
 /// Partition of all runs.
 pub const RUN: &str = "RUN";
+/// Partition of the version of keys and encodings.
+pub const SCHEMA: &str = "SCHEMA";
+/// Its only item.
+pub const SCHEMA_VERSION: &str = "VERSION";
 /// Partition of all settings.
 pub const SETTINGS: &str = "SETTINGS";
 /// Partition of low-balance events.

@@ -1,22 +1,19 @@
 //! `skymeter export`: every page as one line of JSON, as anyone can check it.
 
-use super::open_existing;
+use crate::installation::{Installation, Target};
 use domain::wallet::ExportPage;
 use std::io::{BufWriter, Write};
-use std::path::Path;
 use store::Store;
 
 /// Prints all pages to standard output.
 ///
 /// # Errors
-/// The data directory cannot be opened, a page cannot be read, or the output is closed early.
-pub async fn run(data: &Path) -> anyhow::Result<()> {
-    let (data, system) = open_existing(data).await?;
+/// The installation cannot be opened, a page cannot be read, or the output is closed early.
+pub async fn run(target: &Target) -> anyhow::Result<()> {
+    let installation = Installation::open(target).await?;
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let written = write(&system.store, &mut out).await;
-    if data.was_clean() {
-        data.mark_clean()?;
-    }
+    let written = write(&installation.store, &mut out).await;
+    installation.close(false)?;
     match written {
         // Whoever reads has seen enough.
         Err(error) if is_broken_pipe(&error) => Ok(()),

@@ -1,17 +1,17 @@
 //! `skymeter rebuild`: works every roll-up out of the ledger again.
 
-use super::open_existing;
 use crate::check::roll_up;
-use std::path::Path;
+use crate::installation::{Installation, Target};
 
-/// Rebuilds the totals of a data directory and says how many were different.
+/// Rebuilds the totals and says how many were different.
 ///
 /// # Errors
-/// The data directory cannot be opened; DynamoDB's.
-pub async fn run(data: &Path) -> anyhow::Result<()> {
-    let (data, system) = open_existing(data).await?;
-    let different = system.store.rollup_rebuild(&roll_up(&system.store).await?).await?;
-    data.mark_clean()?;
+/// The installation cannot be opened; DynamoDB's.
+pub async fn run(target: &Target) -> anyhow::Result<()> {
+    let installation = Installation::open(target).await?;
+    let store = &installation.store;
+    let different = store.rollup_rebuild(&roll_up(store).await?).await?;
+    installation.close(true)?;
     match different {
         0 => println!("all totals agree with the ledger"),
         n => println!("{n} totals were different and are now as the ledger says"),

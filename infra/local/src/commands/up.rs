@@ -2,18 +2,18 @@
 //! bills on schedule until Ctrl-C.
 
 use super::bar;
+use super::load::tell;
 use crate::check::{prove, roll_up};
 use crate::data_dir::DataDir;
 use crate::system::System;
-use crate::trace::{self, Happening};
-use anyhow::{Context, bail};
+use crate::trace;
+use anyhow::Context;
 use api::Clock;
 use domain::time::HOUR_SECS;
 use domain::{Timestamp, Unit};
 use health::Health;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use store::FactOutcome;
 use tokio::net::TcpListener;
 
 /// The sample's servers: a slice of the Azure trace, see `sample/README.md`.
@@ -95,25 +95,9 @@ async fn load_sample(system: &System, data: &Path, sample: &Sample) -> anyhow::R
     }
     let start = std::fs::read_to_string(&begun)?.trim().parse().ok().and_then(|secs| Timestamp::from_secs(secs).ok());
     let start = start.with_context(|| format!("{} holds no time", begun.display()))?;
-    for plan in trace::plans(&sample.prices)? {
-        system.store.plan_put(&plan).await?;
-    }
     // Billing is off until somebody switches it on; the sample does, for its own first hour.
     system.store.billing_switch(true, start).await?;
-    let happenings = trace::happenings(&sample.rows, start, now);
-    let bar = bar(u64::try_from(happenings.len()).unwrap_or(0), "servers");
-    for chunk in happenings.chunks(500) {
-        let facts: Vec<_> = chunk.iter().map(|Happening { fact, .. }| fact.clone()).collect();
-        for (fact, outcome) in facts.iter().zip(system.store.fleet_apply(&facts, now).await?) {
-            match outcome {
-                FactOutcome::Applied | FactOutcome::Unchanged => {}
-                FactOutcome::Unknown => bail!("the sample's server {} is not known", fact.server()),
-                FactOutcome::Rejected(reason) => bail!("the sample's server {}: {reason}", fact.server()),
-            }
-        }
-        bar.inc(u64::try_from(chunk.len()).unwrap_or(0));
-    }
-    bar.finish_and_clear();
+    tell(&system.store, &sample.prices, &trace::happenings(&sample.rows, start, now), now).await?;
     std::fs::write(loaded, "")?;
     println!("loaded a sample of {} servers that began {SAMPLE_HOURS} hours ago", sample.rows.len());
     Ok(())

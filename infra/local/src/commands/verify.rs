@@ -1,22 +1,19 @@
-//! `skymeter verify`: proves the ledger of a data directory.
+//! `skymeter verify`: proves the ledger of an installation. It only reads.
 
-use super::open_existing;
 use crate::check::{FAULTS_LISTED, Proof, prove};
+use crate::installation::{Installation, Target};
 use anyhow::bail;
 use domain::Unit;
 use domain::verify::Fault;
-use std::path::Path;
 
 /// Proves it, or fails with what is wrong.
 ///
 /// # Errors
-/// The data directory cannot be opened, or the ledger does not hold.
-pub async fn run(data: &Path) -> anyhow::Result<()> {
-    let (data, system) = open_existing(data).await?;
-    let (proof, _) = prove(&system.store).await?;
-    if data.was_clean() {
-        data.mark_clean()?;
-    }
+/// The installation cannot be opened, or the ledger does not hold.
+pub async fn run(target: &Target) -> anyhow::Result<()> {
+    let installation = Installation::open(target).await?;
+    let (proof, _) = prove(&installation.store).await?;
+    installation.close(false)?;
     report(&proof)
 }
 
