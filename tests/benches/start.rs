@@ -1,36 +1,217 @@
-//! How large each function's program is, and how long it takes from the start of its process to its first poll of the runtime
-//! API. `cargo build --release --workspace` first, then `cargo bench -p tests --bench start`. Prints only.
+//! What a function costs before it does anything: size, time from the start of its process to its first poll of the runtime
+//! API, its first and second invocation, and memory at the end. `cargo build --release --workspace` first, then
+//! `cargo bench -p tests --bench start`. Prints only.
+//!
+//! The programs run as in Lambda: a runtime API of our own hands them events, and their SDK talks to an embedded DynamoDB over
+//! HTTP (no TLS: that is the network's share).
 #![expect(clippy::float_arithmetic, reason = "only printed")]
 #![allow(missing_docs)]
+#![recursion_limit = "256"]
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use axum::Router;
+use axum::extract::{Path as UrlPath, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use domain::run::shard_of;
+use serde_json::{Value, json};
+use skymeter::embedded::{Call, Embedded};
+use skymeter::feed::Feed;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use store::{Store, StoreConfig, TableNames};
+use tests::{id, registered};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 /// Starts of each function.
-const STARTS: usize = 21;
+const STARTS: usize = 15;
+const TOKEN: &str = "a-token-that-only-monitors-know";
 
-fn main() {
+/// The runtime API and AWS, as one function sees them.
+#[derive(Clone)]
+struct Cloud {
+    embedded: Embedded,
+    turn: Arc<Mutex<Turn>>,
+    done: Arc<Notify>,
+    /// Bodies sent to any queue.
+    sent: Arc<Mutex<Vec<String>>>,
+}
+
+/// One start of one function.
+#[derive(Default)]
+struct Turn {
+    events: Vec<Value>,
+    polls: Vec<Instant>,
+    answers: Vec<Instant>,
+    failure: Option<String>,
+}
+
+#[tokio::main]
+async fn main() {
+    let embedded = Embedded::open(None, Feed::new("skymeter-ledger", 1)).expect("a database");
+    let cloud = Cloud { embedded, turn: Arc::default(), done: Arc::default(), sent: Arc::default() };
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let router = Router::new()
+        .route("/2018-06-01/runtime/invocation/next", get(next))
+        .route("/2018-06-01/runtime/invocation/{id}/response", post(answered))
+        .route("/2018-06-01/runtime/invocation/{id}/error", post(failed))
+        .route("/", post(aws))
+        .with_state(cloud.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    prepare(&address).await;
     let directory = release_directory();
-    for entry in std::fs::read_dir(tests::root().join("functions")).expect("the functions' folder") {
-        let name = entry.expect("a folder").file_name().into_string().expect("a crate's name");
-        let program = directory.join(&name);
-        let Ok(metadata) = std::fs::metadata(&program) else {
+    println!("function       size, KiB   zip, KiB   init, ms (worst)   first, ms   second, ms   peak memory, MiB");
+    // In this order: the biller gets the jobs that metering sent.
+    for name in ["metering", "biller", "projector", "health"] {
+        let program = directory.join(name);
+        let Ok(bytes) = std::fs::read(&program) else {
             println!("{name:<10} is not built: cargo build --release --workspace");
             continue;
         };
-        let mut times: Vec<Duration> = (0..STARTS).map(|_| first_poll(&program)).collect();
-        times.sort();
-        let kib = metadata.len() / 1024;
-        let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
+        let mut starts = Vec::new();
+        for _ in 0..STARTS {
+            starts.push(start(&cloud, &program, &address, events(name, &cloud)).await);
+        }
+        let column = |pick: fn(&Start) -> f64| {
+            let mut values: Vec<f64> = starts.iter().map(pick).collect();
+            values.sort_by(f64::total_cmp);
+            (values[values.len() / 2], values[values.len() - 1])
+        };
+        let (init, worst) = column(|s| s.init);
         println!(
-            "{name:<10} {kib:>6} KiB, first poll after {:.1} ms (worst of {STARTS}: {:.1} ms)",
-            median.as_secs_f64() * 1e3,
-            worst.as_secs_f64() * 1e3,
+            "{name:<12} {:>11} {:>10} {init:>10.1} ({worst:.1}) {:>11.1} {:>12.1} {:>18.1}",
+            bytes.len() / 1024,
+            zipped(&bytes) / 1024,
+            column(|s| s.first).0,
+            column(|s| s.second).0,
+            column(|s| s.memory).1,
         );
     }
+}
+
+/// Tables, a server that is due, and prices.
+async fn prepare(address: &str) {
+    let credentials = Credentials::new("test", "test", None, None, "bench");
+    let sdk = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(format!("http://{address}"))
+        .build();
+    let store = Store::new(StoreConfig { sdk, tables: TableNames::with_prefix("skymeter") });
+    store.create_tables().await.expect("the tables are made");
+    let now = api::Clock::system().now();
+    let began = now.plus_secs(-2 * 3_600);
+    store.billing_switch(true, began.plus_secs(-3_600)).await.expect("billing is on");
+    let plan = tests::plan(tests::PLAN, "7.30", domain::plan::Metering::Hourly);
+    store.plan_put(&plan).await.expect("the plan is stored");
+    store.fleet_apply(&[registered("srv-1", "cus-1", began)], now).await.expect("the server is registered");
+}
+
+/// Two events for a function.
+fn events(name: &str, cloud: &Cloud) -> Vec<Value> {
+    let now = api::Clock::system().now();
+    let message = |body: String| {
+        json!({ "Records": [{ "messageId": "1", "receiptHandle": "1", "body": body, "attributes": {}, "messageAttributes": {},
+                 "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-east-1:1:jobs", "awsRegion": "us-east-1" }] })
+    };
+    let sample = |file: &str| -> Value {
+        let text = std::fs::read_to_string(tests::root().join("events").join(file)).expect("a sample");
+        serde_json::from_str(&text).expect("JSON")
+    };
+    match name {
+        "metering" => {
+            let shard = json!({ "through": now.hour().number(), "shard": shard_of(&id("cus-1")) });
+            vec![json!({ "time": now.to_string() }), message(shard.to_string())]
+        }
+        "biller" => {
+            let sent = cloud.sent.lock().expect("a lock");
+            let jobs = sent.iter().find(|body| body.contains("srv-1")).expect("metering sent a job").clone();
+            vec![message(jobs.clone()), message(jobs)]
+        }
+        "projector" => vec![sample("projector-stream.json"), sample("projector-stream.json")],
+        _ => {
+            let mut request = sample("health-billing-daemon.json");
+            request["headers"]["authorization"] = json!(format!("Bearer {TOKEN}"));
+            vec![request.clone(), request]
+        }
+    }
+}
+
+struct Start {
+    init: f64,
+    first: f64,
+    second: f64,
+    memory: f64,
+}
+
+/// Starts the program, hands it its events, and looks at it before it goes.
+async fn start(cloud: &Cloud, program: &Path, address: &str, events: Vec<Value>) -> Start {
+    *cloud.turn.lock().expect("a lock") = Turn { events, ..Turn::default() };
+    let began = Instant::now();
+    let process = spawn(program, address);
+    tokio::time::timeout(Duration::from_secs(30), cloud.done.notified()).await.expect("the function polls");
+    let memory = peak_mib(&process);
+    end(process);
+    let turn = cloud.turn.lock().expect("a lock");
+    assert!(turn.failure.is_none(), "{}: {:?}", program.display(), turn.failure);
+    let millis = |from: Instant, to: Instant| to.duration_since(from).as_secs_f64() * 1e3;
+    Start {
+        init: millis(began, turn.polls[0]),
+        first: millis(turn.polls[0], turn.answers[0]),
+        second: millis(turn.polls[1], turn.answers[1]),
+        memory,
+    }
+}
+
+fn spawn(program: &Path, address: &str) -> Child {
+    let endpoint = format!("http://{address}");
+    let queue = format!("{endpoint}/1/queue");
+    Command::new(program)
+        .env_clear()
+        .env("AWS_LAMBDA_RUNTIME_API", address)
+        .env("AWS_LAMBDA_FUNCTION_NAME", "function")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_ENDPOINT_URL", &endpoint)
+        .env("LEDGER_TABLE", "skymeter-ledger")
+        .env("MAIN_TABLE", "skymeter-main")
+        .env("MONITOR_TOKEN_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:monitor")
+        .envs(["METERING_QUEUE_URL", "JOBS_QUEUE_URL", "PARKED_QUEUE_URL"].map(|name| (name, &queue)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("the program starts")
+}
+
+fn end(mut process: Child) {
+    process.kill().expect("the program ends");
+    let _ = process.wait();
+}
+
+fn peak_mib(process: &Child) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = peak.and_then(|line| line.split_whitespace().next()).and_then(|kib| kib.parse().ok()).unwrap_or(0_u32);
+    f64::from(kib) / 1024.0
+}
+
+/// Size in a deployment package.
+fn zipped(bytes: &[u8]) -> usize {
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).expect("memory");
+    encoder.finish().expect("memory").len()
 }
 
 /// Where cargo puts release programs: beside the folder this benchmark runs from.
@@ -41,34 +222,60 @@ fn release_directory() -> PathBuf {
     path
 }
 
-/// Starts the program against a runtime API of our own and waits for its first request.
-fn first_poll(program: &PathBuf) -> Duration {
-    let api = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let address = api.local_addr().expect("an address").to_string();
-    let queue = format!("http://{address}/queue");
-    let began = Instant::now();
-    let mut process = Command::new(program)
-        .env("AWS_LAMBDA_RUNTIME_API", &address)
-        .env("AWS_LAMBDA_FUNCTION_NAME", "function")
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
-        .env("AWS_REGION", "us-east-1")
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "test")
-        .env("LEDGER_TABLE", "ledger")
-        .env("MAIN_TABLE", "main")
-        .envs(["METERING_QUEUE_URL", "JOBS_QUEUE_URL", "PARKED_QUEUE_URL"].map(|name| (name, &queue)))
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .expect("the program starts");
-    let (mut connection, _) = api.accept().expect("a connection");
-    let mut request = [0; 64];
-    let read = connection.read(&mut request).expect("a request");
-    let taken = began.elapsed();
-    assert!(request[..read].starts_with(b"GET /2018-06-01/runtime/invocation/next"), "not a poll");
-    let _ = connection.write_all(b"HTTP/1.1 500 x\r\ncontent-length: 0\r\n\r\n");
-    process.kill().expect("the program ends");
-    let _ = process.wait();
-    taken
+async fn next(State(cloud): State<Cloud>) -> Response {
+    let event = {
+        let mut turn = cloud.turn.lock().expect("a lock");
+        turn.polls.push(Instant::now());
+        if turn.events.is_empty() { None } else { Some(turn.events.remove(0)) }
+    };
+    let Some(event) = event else {
+        cloud.done.notify_one();
+        return std::future::pending().await;
+    };
+    let deadline = (api::Clock::system().now().secs() + 60) * 1_000;
+    let headers = [
+        ("lambda-runtime-aws-request-id", "1".to_owned()),
+        ("lambda-runtime-deadline-ms", deadline.to_string()),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:1:function:f".to_owned()),
+        ("content-type", "application/json".to_owned()),
+    ];
+    (headers, event.to_string()).into_response()
+}
+
+async fn answered(State(cloud): State<Cloud>, UrlPath(_): UrlPath<String>, body: String) -> StatusCode {
+    let mut turn = cloud.turn.lock().expect("a lock");
+    turn.answers.push(Instant::now());
+    if body.contains("\"itemIdentifier\"") || body.contains("\"statusCode\":5") || body.contains("\"statusCode\":4") {
+        turn.failure = Some(body);
+    }
+    StatusCode::ACCEPTED
+}
+
+async fn failed(State(cloud): State<Cloud>, UrlPath(_): UrlPath<String>, body: String) -> StatusCode {
+    let mut turn = cloud.turn.lock().expect("a lock");
+    turn.answers.push(Instant::now());
+    turn.failure = Some(body);
+    StatusCode::ACCEPTED
+}
+
+/// DynamoDB for real; of SQS and Secrets Manager the one answer each that the functions need.
+async fn aws(State(cloud): State<Cloud>, headers: HeaderMap, body: String) -> Response {
+    let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if let Some(operation) = target.strip_prefix("DynamoDB_20120810.") {
+        let (status, body) =
+            cloud.embedded.call(Call { operation: operation.to_owned(), body }).await.expect("the database answers");
+        let status = StatusCode::from_u16(status).expect("a status");
+        return (status, [("content-type", "application/x-amz-json-1.0")], body).into_response();
+    }
+    let request: Value = serde_json::from_str(&body).expect("the SDK writes JSON");
+    let answer = if target.ends_with("SendMessageBatch") {
+        let entries = request["Entries"].as_array().cloned().unwrap_or_default();
+        let mut sent = cloud.sent.lock().expect("a lock");
+        sent.extend(entries.iter().filter_map(|entry| entry["MessageBody"].as_str().map(str::to_owned)));
+        let taken = entries.iter().map(|e| json!({ "Id": e["Id"], "MessageId": "1", "MD5OfMessageBody": "" }));
+        json!({ "Successful": taken.collect::<Vec<_>>(), "Failed": [] })
+    } else {
+        json!({ "ARN": request["SecretId"], "Name": "monitor", "SecretString": TOKEN })
+    };
+    ([("content-type", "application/x-amz-json-1.1")], answer.to_string()).into_response()
 }

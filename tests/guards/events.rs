@@ -81,7 +81,8 @@ async fn health_answers_its_requests() {
     let app = app().await;
     for (name, status) in [("health-get.json", "ok"), ("health-billing-daemon.json", "never_run")] {
         let request: LambdaRequest = serde_json::from_value(sample(name)).unwrap();
-        let router = health::router(health::Health { store: app.system.store.clone(), clock: app.time.clock() });
+        let router =
+            health::router(health::Health { store: app.system.store.clone(), clock: app.time.clock(), monitors: None });
         let request = lambda_http::Request::from(request).map(|body| axum::body::Body::from(body.to_vec()));
         let response = router.oneshot(request).await.unwrap();
         let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();

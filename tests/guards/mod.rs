@@ -2,4 +2,5 @@
 
 mod events;
 mod imports;
+mod permissions;
 mod template;

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tests::{CENT, TestApp, id, registered};
+use tower::ServiceExt;
 
 #[tokio::test]
 async fn health_answers_at_its_paths_and_nothing_else_does() {
@@ -61,4 +62,33 @@ async fn a_run_with_parked_jobs_has_failed_and_names_the_servers() {
     let (_, body) = app.get("/api/health/billing-daemon").await.unwrap();
     assert_eq!((body["status"].as_str(), body["lastRunSuccess"].as_bool()), (Some("failed"), Some(false)));
     assert_eq!(body["errorMessage"].as_str(), Some("jobs were parked for: srv-1"));
+}
+
+#[tokio::test]
+async fn where_monitors_have_a_token_only_they_see_how_billing_is_doing() {
+    let app = TestApp::new().await;
+    let (old, new) = ("an-old-token-of-a-monitor", "a-new-token-of-a-monitor");
+    let monitors = Some(api::Tokens::parse(&format!("{new} {old}")).unwrap());
+    let health = health::Health { store: app.system.store.clone(), clock: app.time.clock(), monitors };
+    let ask = |path: &'static str, authorization: Option<String>| {
+        let router = health::router(health.clone());
+        async move {
+            let request = axum::http::Request::get(path);
+            let request = authorization.into_iter().fold(request, |r, value| r.header("authorization", value));
+            router.oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap()
+        }
+    };
+    let path = "/api/health/billing-daemon";
+    for token in [old, new] {
+        for scheme in ["Bearer", "bearer"] {
+            assert_eq!(ask(path, Some(format!("{scheme} {token}"))).await.status(), 200);
+        }
+    }
+    for wrong in [None, Some(old.to_owned()), Some(format!("Basic {old}")), Some("Bearer nonsense".to_owned())] {
+        let response = ask(path, wrong.clone()).await;
+        assert_eq!(response.status(), 401, "{wrong:?}");
+        assert_eq!(response.headers()["www-authenticate"], "Bearer");
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+    }
+    assert_eq!(ask("/health", None).await.status(), 200);
 }

@@ -192,7 +192,8 @@ impl TestApp {
 
     /// A GET through the router: status and JSON.
     pub async fn get(&self, path: &str) -> anyhow::Result<(u16, serde_json::Value)> {
-        let router = health::router(Health { store: self.system.store.clone(), clock: self.time.clock() });
+        let router =
+            health::router(Health { store: self.system.store.clone(), clock: self.time.clock(), monitors: None });
         let response = router.oneshot(Request::get(path).body(Body::empty())?).await?;
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), 1 << 20).await?;

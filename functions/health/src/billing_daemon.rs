@@ -4,6 +4,8 @@ use crate::Health;
 use api::Problem;
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
 use domain::run::{HourTotal, Run, STALE_SECS};
 use domain::{Amount, Timestamp, Unit};
 use serde::Serialize;
@@ -38,7 +40,11 @@ pub struct BillingDaemon {
     pub error_message: Option<String>,
 }
 
-pub async fn show(State(health): State<Health>) -> Result<Json<BillingDaemon>, Problem> {
+pub async fn show(State(health): State<Health>, headers: HeaderMap) -> Result<Json<BillingDaemon>, Problem> {
+    let presented = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
+    if health.monitors.as_ref().is_some_and(|tokens| !presented.is_some_and(|token| tokens.hold(token))) {
+        return Err(Problem::unauthenticated());
+    }
     let now = health.clock.now();
     let Some(run) = health.store.run_last().await? else {
         return Ok(Json(BillingDaemon::of(None, [HourTotal::default(); 2], now)));
@@ -47,6 +53,12 @@ pub async fn show(State(health): State<Health>) -> Result<Json<BillingDaemon>, P
     let usd = health.store.hour_total(Unit::Usd, hour).await?;
     let tokens = health.store.hour_total(Unit::Token, hour).await?;
     Ok(Json(BillingDaemon::of(Some(run), [usd, tokens], now)))
+}
+
+/// The token of `Bearer <token>`; the scheme in any case (RFC 9110, 11.1).
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 impl BillingDaemon {

@@ -2,7 +2,7 @@
 
 mod billing_daemon;
 
-use api::{Clock, Problem};
+use api::{Clock, Problem, Tokens};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
@@ -17,6 +17,8 @@ pub struct Health {
     pub store: Store,
     /// For "stale".
     pub clock: Clock,
+    /// What a monitor must present to see more than "ok"; nothing where only this machine can ask.
+    pub monitors: Option<Tokens>,
 }
 
 #[derive(Serialize)]

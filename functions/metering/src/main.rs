@@ -7,18 +7,23 @@ use api::{Clock, start};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use metering::Metering;
 use serde_json::Value;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 #[tokio::main]
-async fn main() -> Result<(), Error> {
-    start::telemetry();
-    let sdk = start::sdk().await;
-    let metering = Metering {
-        store: start::store(&sdk)?,
-        shards: Arc::new(start::queue(&sdk, "METERING_QUEUE_URL")?),
-        jobs: Arc::new(start::queue(&sdk, "JOBS_QUEUE_URL")?),
-        clock: Clock::system(),
-    };
-    run(service_fn(|event: LambdaEvent<Value>| async { metering.handle(event.payload).await.map_err(Error::from) }))
-        .await
+async fn main() -> ExitCode {
+    start::function(async {
+        let sdk = start::sdk().await;
+        let metering = Metering {
+            store: start::store(&sdk)?,
+            shards: Arc::new(start::queue(&sdk, "METERING_QUEUE_URL")?),
+            jobs: Arc::new(start::queue(&sdk, "JOBS_QUEUE_URL")?),
+            clock: Clock::system(),
+        };
+        // All billing begins here: from now on older releases refuse these tables.
+        metering.store.schema_claim().await?;
+        let handle = |event: LambdaEvent<Value>| metering.handle(event.payload);
+        run(service_fn(|event| async { handle(event).await.map_err(Error::from) })).await
+    })
+    .await
 }

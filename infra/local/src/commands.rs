@@ -1,5 +1,6 @@
 //! The commands of `skymeter`.
 
+pub mod cost;
 pub mod export;
 pub mod load;
 pub mod rebuild;

@@ -5,7 +5,7 @@
 
 use clap::{Parser, Subcommand};
 use domain::Timestamp;
-use skymeter::commands::{export, load, rebuild, redrive, replay, switch, up, verify};
+use skymeter::commands::{cost, export, load, rebuild, redrive, replay, switch, up, verify};
 use skymeter::installation::Target;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +38,8 @@ enum Command {
     Switch(Switch),
     /// Load prices and servers from CSV files.
     Load(Load),
+    /// What a fleet costs a month in the cloud, from an hour of it measured here.
+    Cost(Cost),
 }
 
 /// What a command works on.
@@ -64,6 +66,19 @@ impl From<On> for Target {
             None => Self::Directory(on.data.unwrap_or_else(|| PathBuf::from("data"))),
         }
     }
+}
+
+#[derive(clap::Args)]
+struct Cost {
+    /// Sizes of the fleet. A million take minutes and gigabytes.
+    #[arg(long, value_delimiter = ',', default_value = "1000,100000")]
+    servers: Vec<u64>,
+    /// Servers of one wallet.
+    #[arg(long, default_value_t = 10)]
+    per_wallet: u64,
+    /// CSV `item,usd,note` instead of our prices.
+    #[arg(long)]
+    prices: Option<PathBuf>,
 }
 
 #[derive(clap::Args)]
@@ -161,6 +176,9 @@ async fn main() -> ExitCode {
         Command::Rebuild(on) => rebuild::run(&on.into()).await,
         Command::Redrive(on) => redrive::run(&on.into()).await,
         Command::Switch(Switch { to, on }) => switch::run(&on.into(), to == "on").await,
+        Command::Cost(Cost { servers, per_wallet, prices }) => {
+            cost::run(&cost::Options { servers, per_wallet, prices }).await
+        }
         Command::Load(Load { trace, plans, start, on }) => load::run(&on.into(), &trace, &plans, start).await,
     };
     match result {

@@ -1,8 +1,10 @@
-//! The kit that every function is built with: the clock, what it reads at start, telemetry, and errors as problem+json.
+//! The kit that every function is built with: the clock, what it reads at start (secrets included), telemetry, and errors as problem+json.
 
 mod clock;
 mod problem;
+mod secret;
 pub mod start;
 
 pub use clock::Clock;
 pub use problem::Problem;
+pub use secret::Tokens;

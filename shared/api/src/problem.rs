@@ -25,6 +25,12 @@ impl Problem {
         Self { kind: "about:blank", title, status: status.as_u16(), code, detail: detail.into() }
     }
 
+    /// Who asks is not known.
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Present a bearer token.")
+    }
+
     /// Nothing stands at this path.
     #[must_use]
     pub fn not_found() -> Self {
@@ -56,6 +62,10 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(self)).into_response();
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110, 15.5.2: a 401 says how to authenticate.
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }

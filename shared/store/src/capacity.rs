@@ -88,8 +88,14 @@ fn tenths(units: f64) -> u64 {
 /// Write units of one item by DynamoDB's published size rules: names and values in bytes, a unit per started KB.
 #[must_use]
 pub fn item_write_units(item: &HashMap<String, AttributeValue>) -> u64 {
+    item_bytes(item).div_ceil(1024)
+}
+
+/// Bytes of one item by the same rules.
+#[must_use]
+pub fn item_bytes(item: &HashMap<String, AttributeValue>) -> u64 {
     let bytes: usize = item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum();
-    u64::try_from(bytes.div_ceil(1024)).unwrap_or(u64::MAX)
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 fn value_bytes(value: &AttributeValue) -> usize {

@@ -23,7 +23,7 @@ mod settings;
 mod tables;
 mod wallet;
 
-pub use capacity::{Area, Capacity, Units, item_write_units};
+pub use capacity::{Area, Capacity, Units, item_bytes, item_write_units};
 pub use client::{Store, StoreConfig, TableNames};
 pub use error::StoreError;
 pub use fleet::{Closing, Fact, FactOutcome, FleetPage, FleetTenure, Recheck};

@@ -131,7 +131,7 @@ async fn summary(system: &System) -> anyhow::Result<()> {
 async fn serve(system: &System, listener: TcpListener) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     println!("\n  http://{address}/health\n  http://{address}/api/health/billing-daemon\n\nCtrl-C ends it.");
-    let router = health::router(Health { store: system.store.clone(), clock: system.clock.clone() });
+    let router = health::router(Health { store: system.store.clone(), clock: system.clock.clone(), monitors: None });
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut served = stopped.clone();
     let server = tokio::spawn(async move {
