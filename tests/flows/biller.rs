@@ -3,16 +3,17 @@
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use biller::Biller;
 use domain::job::{JobMessage, Parked};
+use domain::plan::Metering;
 use providers::{Depth, Queue, QueueError, Received};
 use serde_json::{Value, json};
 use skymeter::chaos::{Chaos, Rates, Tamper};
-use skymeter::embedded::Call;
+use skymeter::embedded::{Answer, Call};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tests::{CENT, TestApp, id, registered};
 
-const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(60);
 
 fn event(bodies: &[String]) -> SqsEvent {
     let mut event = SqsEvent::default();
@@ -29,12 +30,12 @@ fn event(bodies: &[String]) -> SqsEvent {
     event
 }
 
-fn biller(app: &TestApp) -> Biller {
+pub fn biller(app: &TestApp) -> Biller {
     Biller::new(app.system.store.clone(), Arc::new(app.system.parked.clone()), app.time.clock())
 }
 
 /// The messages of a run, taken off the queue before anybody bills them.
-async fn messages(app: &TestApp) -> Vec<String> {
+pub async fn messages(app: &TestApp) -> Vec<String> {
     app.system.metering.open_run(app.time.now()).await.unwrap();
     app.system.pump_shards().await.unwrap();
     let mut bodies = Vec::new();
@@ -49,7 +50,7 @@ async fn messages(app: &TestApp) -> Vec<String> {
     }
 }
 
-async fn failures(biller: &Biller, bodies: &[String], time: Duration) -> Vec<String> {
+pub async fn failures(biller: &Biller, bodies: &[String], time: Duration) -> Vec<String> {
     let response = biller.handle(event(bodies), time).await;
     response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect()
 }
@@ -134,7 +135,7 @@ async fn a_server_of_an_unknown_plan_is_parked_and_back_filled_once_the_plan_is_
     app.hours(2).await;
     assert_eq!(app.balance("cus-1").await, -2 * CENT);
     assert_eq!(parked(&app)[0].reason, "plan 'gone' is unknown");
-    app.system.store.plan_put(&tests::plan("gone", "7.30", domain::plan::Metering::Hourly)).await.unwrap();
+    app.system.store.plan_put(&tests::plan("gone", "7.30", Metering::Hourly)).await.unwrap();
     app.hours(1).await;
     assert_eq!(app.balance("cus-1").await, -6 * CENT);
     app.verify().await;
@@ -155,14 +156,48 @@ async fn a_job_below_the_known_spans_is_refused_never_guessed() {
 }
 
 #[tokio::test]
-async fn an_expired_job_is_done_without_billing() {
+async fn expired_jobs_are_done_without_billing_and_counted_on_their_run() {
     let app = TestApp::new().await;
-    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(1)), registered("srv-2", "cus-1", app.at(1))]).await;
     app.pass(1);
-    let bodies = messages(&app).await;
+    let (through, bodies) = (app.hour(), messages(&app).await);
     app.pass_secs(6 * 3_600 + 1);
     assert!(failures(&biller(&app), &bodies, LONG).await.is_empty());
     assert!(app.pages("cus-1").await.is_empty());
+    // Two jobs, in one message. The run itself has not failed: the next one bills their hours.
+    let run = app.system.store.run_get(through).await.unwrap().unwrap();
+    assert_eq!((bodies.len(), run.expired, run.is_success()), (1, 2, true));
+    // Counting makes no record of a run there never was.
+    app.system.store.run_expired(through.minus(1), 1).await.unwrap();
+    assert_eq!(app.system.store.run_get(through.minus(1)).await.unwrap(), None);
+    app.bill().await;
+    let (_, health) = app.get("/api/health/billing-daemon").await.unwrap();
+    assert_eq!((health["jobsExpired"].as_u64(), health["status"].as_str()), (Some(2), Some("ok")));
+    app.verify().await;
+}
+
+/// Nothing is written to a run's record.
+#[derive(Debug)]
+struct RunsFail;
+
+impl Tamper for RunsFail {
+    fn request(&self, call: &mut Call) {
+        if call.operation == "UpdateItem" && call.body.contains("expired") {
+            "Refused".clone_into(&mut call.operation);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_expired_job_that_cannot_be_counted_is_done_all_the_same() {
+    let chaos = Chaos::tampered(1, Rates::NONE, Box::new(RunsFail));
+    let app = TestApp::with(None, Some(Arc::new(chaos))).await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.pass(1);
+    let (through, bodies) = (app.hour(), messages(&app).await);
+    app.pass_secs(6 * 3_600 + 1);
+    assert!(failures(&biller(&app), &bodies, LONG).await.is_empty());
+    assert_eq!(app.system.store.run_get(through).await.unwrap().unwrap().expired, 0);
 }
 
 #[tokio::test]
@@ -185,15 +220,98 @@ async fn an_hour_that_has_not_ended_by_the_billers_clock_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_not_reached_before_the_deadline_comes_again() {
+async fn a_job_is_not_refused_on_a_stale_page() {
+    // Whoever does not ask for the newest page sees the one before it.
+    let chaos = Arc::new(Chaos::new(1, Rates { stale: 1_000, ..Rates::NONE }));
+    let app = TestApp::with(None, Some(Arc::clone(&chaos))).await;
+    chaos.set_quiet(true);
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.hours(2).await;
+    app.pass(1);
+    let mut message: Value = serde_json::from_str(&messages(&app).await[0]).unwrap();
+    let job = &mut message["lanes"][0]["jobs"][0];
+    job["known_from"] = json!(job["since"].as_u64().unwrap() + 2);
+    chaos.set_quiet(false);
+    assert!(failures(&biller(&app), &[message.to_string()], LONG).await.is_empty());
+    chaos.set_quiet(true);
+    assert!(parked(&app).is_empty(), "{:?}", parked(&app));
+    assert_eq!(app.pages("cus-1").await.len(), 3);
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn jobs_of_one_wallet_in_two_messages_of_a_batch_make_one_page() {
     let app = TestApp::new().await;
-    app.tell(&[registered("srv-1", "cus-1", app.at(1)), registered("srv-2", "cus-2", app.at(1))]).await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(1)), registered("srv-2", "cus-1", app.at(1))]).await;
+    app.pass(1);
+    let message: Value = serde_json::from_str(&messages(&app).await[0]).unwrap();
+    let halves = [0, 1].map(|keep: usize| {
+        let mut half = message.clone();
+        half["lanes"][0]["jobs"] = json!([message["lanes"][0]["jobs"][keep]]);
+        half.to_string()
+    });
+    assert!(failures(&biller(&app), &halves, LONG).await.is_empty());
+    let pages = app.pages("cus-1").await;
+    assert_eq!((pages.len(), pages[0].lines.len()), (1, 2));
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_one_page_goes_on_in_the_next_of_the_same_batch() {
+    let app = TestApp::new().await;
+    // Under such a plan every hour is a line of its own.
+    app.system.store.plan_put(&tests::plan("by-second", "7.30", Metering::PerSecond)).await.unwrap();
+    let mut fact = registered("srv-1", "cus-1", app.at(1));
+    if let store::Fact::Registered { plan, .. } = &mut fact {
+        *plan = id("by-second");
+    }
+    app.tell(&[fact]).await;
+    app.pass(9_000);
+    app.bill().await;
+    let pages = app.pages("cus-1").await;
+    assert!(pages.len() >= 2, "{} pages", pages.len());
+    assert_eq!(pages.iter().map(|page| page.lines.len()).sum::<usize>(), 9_000);
+    for page in &pages {
+        let item = store::encode_page(page).unwrap();
+        let bytes = item[store::PAGE_ATTRIBUTE].as_b().unwrap().as_ref().len();
+        assert!(bytes <= 200_000 && page.lines.iter().all(|line| line.hours() == 1), "{bytes}");
+    }
+    app.verify().await;
+}
+
+/// Counts the calls to the ledger that are being answered.
+#[derive(Clone, Debug, Default)]
+struct AtOnce {
+    now: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+impl Tamper for AtOnce {
+    fn request(&self, call: &mut Call) {
+        if call.body.contains("-ledger\"") {
+            self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        }
+    }
+
+    fn answer(&self, call: &Call, _: &mut Answer) {
+        if call.body.contains("-ledger\"") {
+            self.now.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[tokio::test]
+async fn many_wallets_are_billed_at_once_and_never_more_than_the_limit() {
+    let at_once = AtOnce::default();
+    let chaos = Chaos::tampered(1, Rates::NONE, Box::new(at_once.clone()));
+    let app = TestApp::with(None, Some(Arc::new(chaos))).await;
+    let facts: Vec<_> = (0..100).map(|n| registered(&format!("srv-{n}"), &format!("cus-{n}"), app.at(1))).collect();
+    app.tell(&facts).await;
     app.pass(1);
     let bodies = messages(&app).await;
-    let biller = biller(&app);
-    assert_eq!(failures(&biller, &bodies, Duration::ZERO).await.len(), bodies.len());
-    assert!(app.pages("cus-1").await.is_empty());
-    assert!(failures(&biller, &bodies, LONG).await.is_empty());
+    assert!(failures(&biller(&app), &bodies, LONG).await.is_empty());
+    let most = at_once.most.load(Ordering::SeqCst);
+    assert!((2..=biller::LANES_AT_ONCE).contains(&most), "{most} at once");
     app.verify().await;
 }
 
@@ -276,7 +394,7 @@ async fn a_page_that_lost_its_race_is_not_kept_as_the_newest() {
 
 /// A queue that takes nothing.
 #[derive(Debug)]
-struct Broken;
+pub struct Broken;
 
 #[async_trait::async_trait]
 impl Queue for Broken {

@@ -1,12 +1,19 @@
 //! The chain itself: races, keys, and what never leaves the process.
 
+use aws_sdk_dynamodb::types::AttributeValue::{N, S};
+use aws_sdk_dynamodb::types::{
+    BatchStatementRequest, Delete, ParameterizedStatement, Put, PutRequest, TimeToLiveSpecification, TransactWriteItem,
+    Update, WriteRequest,
+};
 use domain::wallet::{Entry, Kind, append};
 use domain::{Amount, Unit};
 use futures::future::join_all;
+use std::collections::HashMap;
+use std::fmt::Debug;
 use store::{AppendOnce, Appended, StoreError};
 use tests::{TestApp, id};
 
-fn entry(kind: Kind, steps: i64, reference: &str) -> Entry {
+pub fn entry(kind: Kind, steps: i64, reference: &str) -> Entry {
     Entry {
         kind,
         amount: Amount::from_steps(steps),
@@ -88,27 +95,95 @@ async fn usage_goes_on_after_a_payment_with_its_meters_unchanged() {
     app.verify().await;
 }
 
-/// The SDK interceptor lets nothing out that could change a page, whoever asks.
+fn said<T: Debug, E: Debug>(answer: Result<T, E>) -> String {
+    format!("{answer:?}")
+}
+
+fn new_item(table: &str, condition: Option<&str>) -> TransactWriteItem {
+    let put = Put::builder().table_name(table).item("pk", S("WALLET#c#usd#0".into())).item("sk", N("1".into()));
+    TransactWriteItem::builder()
+        .put(put.set_condition_expression(condition.map(str::to_owned)).build().unwrap())
+        .build()
+}
+
+/// The SDK interceptor lets nothing out that could change a page, whoever asks. The reason is ours, not DynamoDB's.
 #[tokio::test]
-async fn a_write_to_the_ledger_without_the_condition_never_leaves_the_process() {
-    use aws_sdk_dynamodb::types::AttributeValue::{N, S};
+async fn nothing_but_a_put_of_a_new_item_leaves_the_process_for_the_ledger() {
     let app = TestApp::new().await;
-    let (client, ledger) = (app.system.store.client(), app.system.store.tables().ledger.clone());
-    let put = client.put_item().table_name(&ledger).item("pk", S("WALLET#c#usd#0".into())).item("sk", N("1".into()));
-    assert!(put.clone().send().await.is_err());
-    assert!(put.clone().condition_expression("attribute_exists(pk)").send().await.is_err());
-    let key = ("pk", S("WALLET#c#usd#0".into()));
-    let update = client.update_item().table_name(&ledger).key(key.0, key.1.clone()).key("sk", N("1".into()));
-    assert!(
-        update.update_expression("SET p = :p").expression_attribute_values(":p", S("x".into())).send().await.is_err()
-    );
-    assert!(client.delete_item().table_name(&ledger).key(key.0, key.1).key("sk", N("1".into())).send().await.is_err());
-    assert!(client.delete_table().table_name(&ledger).send().await.is_err());
-    assert!(client.execute_statement().statement("DELETE FROM x").send().await.is_err());
-    // The reason is ours, not DynamoDB's; and with the condition it is let through.
-    let refused = put.clone().send().await.unwrap_err();
-    assert!(format!("{refused:?}").contains("refused: a write to the ledger"), "{refused:?}");
-    assert!(put.condition_expression("attribute_not_exists(pk)").send().await.is_ok());
+    let (client, tables) = (app.system.store.client(), app.system.store.tables());
+    let (ledger, main) = (tables.ledger.as_str(), tables.main.as_str());
+    let (pk, sk) = (S("WALLET#c#usd#0".into()), N("1".into()));
+    let put = |table: &str| client.put_item().table_name(table).item("pk", pk.clone()).item("sk", sk.clone());
+    let update = client.update_item().table_name(ledger).key("pk", pk.clone()).key("sk", sk.clone());
+    let delete = client.delete_item().table_name(ledger).key("pk", pk.clone()).key("sk", sk.clone());
+    let request = PutRequest::builder().item("pk", pk.clone()).item("sk", sk.clone()).build().unwrap();
+    let request = WriteRequest::builder().put_request(request).build();
+    let batched = BatchStatementRequest::builder().statement("DELETE FROM x").build().unwrap();
+    let statement = ParameterizedStatement::builder().statement("DELETE FROM x").build().unwrap();
+    let expiry = TimeToLiveSpecification::builder().attribute_name("at").enabled(true).build().unwrap();
+    let action = TransactWriteItem::builder;
+    let key = HashMap::from([("pk".to_owned(), pk.clone()), ("sk".to_owned(), sk.clone())]);
+    let in_update = Update::builder().table_name(ledger).set_key(Some(key.clone())).update_expression("SET p = sk");
+    let in_delete = Delete::builder().table_name(ledger).set_key(Some(key));
+    // Beside a good put to another table, so that each action is looked at.
+    let good = Put::builder().table_name(main).item("pk", pk.clone()).item("sk", S("1".into())).build().unwrap();
+    let beside = |other: TransactWriteItem| {
+        let actions = vec![action().put(good.clone()).build(), other];
+        client.transact_write_items().set_transact_items(Some(actions)).send()
+    };
+    let arn = format!("arn:aws:dynamodb:eu-central-1:123456789012:table/{ledger}");
+    let exists = Some("attribute_exists(pk)");
+    for (what, said) in [
+        ("a put", said(put(ledger).send().await)),
+        ("another condition", said(put(ledger).condition_expression("attribute_exists(pk)").send().await)),
+        ("a put by ARN", said(put(&arn).send().await)),
+        ("an update", said(update.update_expression("SET p = sk").send().await)),
+        ("a delete", said(delete.send().await)),
+        ("the table's end", said(client.delete_table().table_name(ledger).send().await)),
+        (
+            "an expiry",
+            said(client.update_time_to_live().table_name(ledger).time_to_live_specification(expiry).send().await),
+        ),
+        ("a batch", said(client.batch_write_item().request_items(ledger, vec![request]).send().await)),
+        ("PartiQL", said(client.execute_statement().statement("DELETE FROM x").send().await)),
+        ("PartiQL in a batch", said(client.batch_execute_statement().statements(batched).send().await)),
+        ("PartiQL in a transaction", said(client.execute_transaction().transact_statements(statement).send().await)),
+        ("a put beside", said(beside(new_item(ledger, None)).await)),
+        ("another condition beside", said(beside(new_item(ledger, exists)).await)),
+        ("a put by ARN beside", said(beside(new_item(&arn, None)).await)),
+        ("an update beside", said(beside(action().update(in_update.build().unwrap()).build()).await)),
+        ("a delete beside", said(beside(action().delete(in_delete.build().unwrap()).build()).await)),
+    ] {
+        assert!(said.contains("refused: a write to the ledger"), "{what}: {said}");
+    }
+    // A put of a new item is let through, alone and in a transaction.
+    assert!(beside(new_item(ledger, Some("attribute_not_exists(pk)"))).await.is_ok());
+    let next = put(ledger).item("sk", N("2".into())).condition_expression("attribute_not_exists(pk)");
+    assert!(next.send().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_page_that_was_copied_into_another_wallet_is_found_and_reported() {
+    let app = TestApp::new().await;
+    app.tell(&[tests::registered("srv-1", "cus-1", app.at(1))]).await;
+    app.hours(1).await;
+    skymeter::commands::verify::report(&app.verify().await).unwrap();
+    // Sealed anew, it is a good chain by itself.
+    let page = app.pages("cus-1").await.remove(0);
+    let forged = domain::wallet::Page { wallet: app.wallet("cus-2"), ..page }.sealed();
+    assert_eq!(app.system.store.wallet_append(&forged).await.unwrap(), Appended::Written);
+    let proof = app.proof().await;
+    let faults: Vec<String> = proof.faults.iter().map(ToString::to_string).collect();
+    let hour = tests::time(tests::BEGIN).hour();
+    for what in [
+        format!("server srv-1: hour {hour} is billed twice"),
+        format!("server srv-1: hour {hour} is billed to cus-2#usd#0 which has no such tenure"),
+    ] {
+        assert!(faults.contains(&what), "{faults:?}");
+    }
+    assert!(!proof.holds());
+    let error = skymeter::commands::verify::report(&proof).unwrap_err().to_string();
+    assert!(error.starts_with("the ledger does not hold: 2 faults"), "{error}");
 }
 
 #[tokio::test]

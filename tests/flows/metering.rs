@@ -23,8 +23,9 @@ async fn a_run_sends_one_message_per_shard_to_itself_and_is_dispatched_when_all_
 #[tokio::test]
 async fn a_customers_servers_travel_together_in_messages_within_the_bound() {
     let app = TestApp::new().await;
+    // The order of the servers is not that of their customers.
     let facts: Vec<_> =
-        (0..3_000).map(|n| registered(&format!("srv-{n:05}"), &format!("cus-{}", n / 50), app.at(1))).collect();
+        (0..3_000).map(|n| registered(&format!("srv-{n:05}"), &format!("cus-{}", n % 60), app.at(1))).collect();
     app.tell(&facts).await;
     app.pass(1);
     app.system.metering.open_run(app.time.now()).await.unwrap();
@@ -56,6 +57,20 @@ async fn a_full_lane_of_five_hundred_fits_one_message() {
     app.system.pump_shards().await.unwrap();
     assert_eq!(app.system.jobs.all().unwrap().len(), 1);
     app.system.pump(&|_| {}).await.unwrap();
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn only_servers_that_are_due_get_a_job() {
+    let app = TestApp::new().await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    // A run in the hour the server was registered in: nothing of it has ended yet.
+    app.pass_secs(1_800);
+    app.bill().await;
+    assert_eq!(app.system.store.run_last().await.unwrap().unwrap().jobs, 0);
+    app.tell(&[registered("srv-2", "cus-1", app.at(70))]).await;
+    app.hours(1).await;
+    assert_eq!(app.system.store.run_last().await.unwrap().unwrap().jobs, 1);
     app.verify().await;
 }
 

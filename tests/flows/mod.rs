@@ -3,11 +3,14 @@
 mod bad_input;
 mod biller;
 mod closing;
+mod deadline;
+mod faults;
 mod lanes;
 mod late_facts;
 mod ledger;
 mod metering;
 mod ministack;
+mod packing;
 mod prices;
 mod redrive;
 mod replay;

@@ -35,7 +35,7 @@ async fn the_last_runs_figures_are_exact_and_stale_after_90_minutes() {
         body,
         json!({
             "status": "ok", "lastRunAt": "2026-11-10T03:00:05Z", "billedThrough": "2026-11-10T03:00:00Z",
-            "lastRunSuccess": true, "instancesBilled": 25, "jobs": 25, "totalAmount": "0.250000",
+            "lastRunSuccess": true, "instancesBilled": 25, "jobs": 25, "jobsExpired": 0, "totalAmount": "0.250000",
             "totalTokens": "0.0000", "totalHours": 25, "heartbeatAt": "2026-11-10T03:00:05Z",
             "warningThresholdExceeded": false, "errorMessage": null,
         })

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 /// Sorts a batch's jobs by wallet and lane.
 pub fn read_batch(event: SqsEvent, now: Timestamp) -> Batch {
-    let mut batch = Batch { work: BTreeMap::new(), refused: Vec::new(), failed: BTreeSet::new(), expired: 0 };
+    let (work, expired) = (BTreeMap::new(), BTreeMap::new());
+    let mut batch = Batch { work, refused: Vec::new(), failed: BTreeSet::new(), expired };
     for (index, message) in event.records.into_iter().enumerate() {
         let body = message.body.unwrap_or_default();
         match parse(&body) {
@@ -41,7 +42,8 @@ fn read_message(batch: &mut Batch, index: usize, message: JobMessage, now: Times
     match header.validity(now) {
         Validity::Valid => {}
         Validity::Expired => {
-            batch.expired += 1;
+            let jobs: usize = lanes.iter().map(|lane| lane.jobs.len()).sum();
+            *batch.expired.entry(through).or_default() += u64::try_from(jobs).unwrap_or(u64::MAX);
             return;
         }
         Validity::TooEarly => {

@@ -8,9 +8,9 @@ use serde_json::value::{RawValue, to_raw_value};
 use std::collections::{BTreeMap, HashMap};
 use store::BillingSettings;
 
-/// Bytes a lane's frame takes beside its jobs, and a message's beside its lanes.
+/// Bytes a lane's frame takes beside its jobs, and a message's beside its lanes and its settings.
 const FRAME_BYTES: usize = 160;
-/// What a job usually takes: a lane that does not fit by this measure starts a new message.
+/// What a job usually takes: a lane that does not fit by this measure starts a new message without trying.
 const USUAL_JOB_BYTES: usize = 130;
 
 /// A job and the price steps it is rated with; its own `steps` are filled in when its message is known.
@@ -32,8 +32,21 @@ struct Message {
     lanes: Vec<LaneJobs>,
     terms: Vec<Box<RawValue>>,
     index_of: HashMap<Terms, u16>,
-    bytes: usize,
+    /// The first hour its jobs may bill: the settings' history goes back to here.
     earliest: Option<Hour>,
+    /// What that history takes.
+    history_bytes: usize,
+    /// What everything else takes.
+    bytes: usize,
+}
+
+/// How far a message was filled, to go back to.
+struct Mark {
+    lanes: usize,
+    terms: usize,
+    earliest: Option<Hour>,
+    history_bytes: usize,
+    bytes: usize,
 }
 
 impl Packer {
@@ -76,19 +89,44 @@ impl Packer {
             if self.message.bytes + FRAME_BYTES + jobs.len() * USUAL_JOB_BYTES > MAX_MESSAGE_BYTES {
                 self.close_message()?;
             }
-            self.message.open_lane(&wallet);
-            for (body, steps) in jobs {
-                if !self.message.push(&body, &steps)? {
-                    self.close_message()?;
-                    self.message.open_lane(&wallet);
-                    if !self.message.push(&body, &steps)? {
-                        // Too many states for any message: without them the biller parks it, and nobody else waits.
-                        self.message.push(&JobBody { states: Vec::new(), ..body }, &steps)?;
-                    }
-                }
+            let others = self.message.mark();
+            let mut packed = self.push_lane(&wallet, &jobs)?;
+            if packed < jobs.len() && others.lanes > 0 {
+                // It does not fit beside the others: it begins a message, so that it is split only where none holds it.
+                self.message.back_to(&others);
+                self.close_message()?;
+                packed = self.push_lane(&wallet, &jobs)?;
+            }
+            while packed < jobs.len() {
+                self.close_message()?;
+                // An empty message takes one job at least; should it ever not, the run goes on without it.
+                packed += self.push_lane(&wallet, jobs.get(packed..).unwrap_or_default())?.max(1);
             }
         }
         Ok(())
+    }
+
+    /// Adds jobs of a lane until the message is full. Returns how many.
+    fn push_lane(&mut self, wallet: &WalletId, jobs: &[Collected]) -> Result<usize, serde_json::Error> {
+        self.message.open_lane(wallet);
+        for (packed, (body, steps)) in jobs.iter().enumerate() {
+            let first_hour = body.known_from.unwrap_or(body.since);
+            if self.message.push(body, steps, first_hour, &self.settings)? {
+                continue;
+            }
+            let mut alone = Message::default();
+            alone.open_lane(wallet);
+            if alone.push(body, steps, first_hour, &self.settings)? {
+                return Ok(packed);
+            }
+            // Too much for any message: without states and prices the biller parks it, and nobody else waits. Nothing is
+            // billed by it, so it needs no history either.
+            let bare = JobBody { states: Vec::new(), ..body.clone() };
+            if !self.message.push(&bare, &[], self.through, &self.settings)? {
+                return Ok(packed);
+            }
+        }
+        Ok(jobs.len())
     }
 
     fn close_message(&mut self) -> Result<(), serde_json::Error> {
@@ -118,27 +156,52 @@ impl Message {
     }
 
     /// Whether the job fitted.
-    fn push(&mut self, body: &JobBody, steps: &[PriceStep]) -> Result<bool, serde_json::Error> {
-        let (known_terms, known_bytes) = (self.terms.len(), self.bytes);
+    fn push(
+        &mut self,
+        body: &JobBody,
+        steps: &[PriceStep],
+        first_hour: Hour,
+        settings: &BillingSettings,
+    ) -> Result<bool, serde_json::Error> {
+        let before = self.mark();
         let mut body = body.clone();
         for step in steps {
             body.steps.push((step.from, self.intern(&step.terms)?));
         }
         let json = to_raw_value(&body)?;
-        let bytes = self.bytes + json.get().len() + 1;
-        if bytes > MAX_MESSAGE_BYTES - FRAME_BYTES {
-            self.terms.truncate(known_terms);
-            self.index_of.retain(|_, index| usize::from(*index) < known_terms);
-            self.bytes = known_bytes;
+        self.bytes += json.get().len() + 1;
+        self.reach_back(first_hour, settings)?;
+        if FRAME_BYTES + self.bytes + self.history_bytes > MAX_MESSAGE_BYTES {
+            self.back_to(&before);
             return Ok(false);
         }
-        self.bytes = bytes;
-        let first_hour = body.known_from.unwrap_or(body.since);
-        self.earliest = Some(self.earliest.map_or(first_hour, |held| held.min(first_hour)));
         if let Some(lane) = self.lanes.last_mut() {
             lane.jobs.push(json);
         }
         Ok(true)
+    }
+
+    /// The settings' history is told from the first hour of any job on: the older that is, the more of the message it takes.
+    fn reach_back(&mut self, hour: Hour, settings: &BillingSettings) -> Result<(), serde_json::Error> {
+        if self.earliest.is_none_or(|held| hour < held) {
+            self.earliest = Some(hour);
+            let (per, switch) = (settings.per.since(hour), settings.switch.since(hour));
+            self.history_bytes = serde_json::to_vec(&per)?.len() + serde_json::to_vec(&switch)?.len();
+        }
+        Ok(())
+    }
+
+    fn mark(&self) -> Mark {
+        let Self { lanes, terms, earliest, history_bytes, bytes, index_of: _ } = self;
+        let (lanes, terms) = (lanes.len(), terms.len());
+        Mark { lanes, terms, earliest: *earliest, history_bytes: *history_bytes, bytes: *bytes }
+    }
+
+    fn back_to(&mut self, mark: &Mark) {
+        self.lanes.truncate(mark.lanes);
+        self.terms.truncate(mark.terms);
+        self.index_of.retain(|_, index| usize::from(*index) < mark.terms);
+        (self.earliest, self.history_bytes, self.bytes) = (mark.earliest, mark.history_bytes, mark.bytes);
     }
 
     fn intern(&mut self, terms: &Terms) -> Result<u16, serde_json::Error> {

@@ -35,6 +35,8 @@ pub struct Run {
     pub error: Option<String>,
     /// Servers whose jobs were parked (at most [`MAX_PARKED_NAMED`] are named).
     pub parked: Vec<String>,
+    /// Jobs of it that came too late to be billed. Not a failure: a later run's jobs bill the same hours.
+    pub expired: u64,
 }
 
 /// Parked servers a run names; beyond that the parked queue tells.

@@ -20,3 +20,7 @@ pub const RUN_ERROR: &str = "SET run_error = :error, heartbeat_at = :now";
 pub const RUN_PARKED: &str = "ADD parked :servers SET heartbeat_at = :now";
 /// Keeps the list of parked servers short.
 pub const RUN_PARKED_ROOM: &str = "attribute_not_exists(parked) OR size(parked) < :most";
+/// Jobs of a run came too late. The heartbeat stays: dropping jobs is no sign of life.
+pub const RUN_EXPIRED: &str = "ADD expired :jobs";
+/// The item is there.
+pub const EXISTS: &str = "attribute_exists(pk)";

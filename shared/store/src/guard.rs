@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::operation::execute_transaction::ExecuteTransactionInput;
 use aws_sdk_dynamodb::operation::put_item::PutItemInput;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsInput;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemInput;
+use aws_sdk_dynamodb::operation::update_time_to_live::UpdateTimeToLiveInput;
 use aws_smithy_runtime_api::client::interceptors::context::Input;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 
@@ -69,6 +70,10 @@ impl LedgerGuard {
         }
         if let Some(delete) = input.downcast_ref::<DeleteTableInput>() {
             return !is_ledger(delete.table_name());
+        }
+        // An expiry would delete pages.
+        if let Some(expiry) = input.downcast_ref::<UpdateTimeToLiveInput>() {
+            return !is_ledger(expiry.table_name());
         }
         if let Some(batch) = input.downcast_ref::<BatchWriteItemInput>() {
             return batch.request_items().is_none_or(|tables| !tables.keys().any(|name| is_ledger(Some(name))));

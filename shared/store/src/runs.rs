@@ -72,11 +72,36 @@ impl Store {
         }
     }
 
+    /// Jobs of a run came too late to be billed. The figure is for people: a message that comes twice is counted twice, and
+    /// a run without a record (it was restored away) stays without one.
+    ///
+    /// # Errors
+    /// DynamoDB's.
+    pub async fn run_expired(&self, through: Hour, jobs: u64) -> Result<(), StoreError> {
+        let update = self
+            .run_update(through)
+            .update_expression(expr::RUN_EXPIRED)
+            .condition_expression(expr::EXISTS)
+            .expression_attribute_values(":jobs", n(jobs));
+        match self.run_send(update).await {
+            Err(StoreError::Conflict(_)) => Ok(()),
+            other => other,
+        }
+    }
+
     /// The newest run.
     ///
     /// # Errors
     /// DynamoDB's, or a run that cannot be read.
     pub async fn run_last(&self) -> Result<Option<Run>, StoreError> {
+        Ok(self.run_list(1).await?.into_iter().next())
+    }
+
+    /// The newest runs, newest first. Costs about a read unit for every four of them.
+    ///
+    /// # Errors
+    /// DynamoDB's, or a run that cannot be read.
+    pub async fn run_list(&self, most: u16) -> Result<Vec<Run>, StoreError> {
         let request = self
             .client()
             .query()
@@ -84,12 +109,12 @@ impl Store {
             .key_condition_expression(expr::IN_PARTITION)
             .expression_attribute_values(":pk", s(keys::RUN))
             .scan_index_forward(false)
-            .limit(1)
+            .limit(most.into())
             .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let answer = request.send().await.map_err(|e| classify("Query", &e))?;
         self.capacity().read(Area::Other, answer.consumed_capacity.as_slice());
-        answer.items().first().map(read_run).transpose()
+        answer.items().iter().map(read_run).collect()
     }
 
     /// The run of one hour.
@@ -133,5 +158,6 @@ fn read_run(item: &Item) -> Result<Run, StoreError> {
         jobs,
         error: text(item, "run_error").map(str::to_owned),
         parked: item.get("parked").and_then(|v| v.as_ss().ok()).cloned().unwrap_or_default(),
+        expired: number(item, "expired").unwrap_or(0),
     })
 }
