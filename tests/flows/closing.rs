@@ -1,5 +1,6 @@
 //! The end of a server: its last hour, its meter, its place in the registry.
 
+use super::biller::{LONG, biller, failures, messages};
 use domain::plan::Metering;
 use domain::run::shard_of;
 use domain::timeline::State;
@@ -8,6 +9,7 @@ use skymeter::embedded::Call;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use store::Closing;
 use tests::{CENT, TestApp, changed, ended, id, plan, registered};
 
 async fn open_tenures(app: &TestApp, customer: &str) -> usize {
@@ -135,4 +137,38 @@ async fn where_closing_fails_the_message_comes_again_and_closes_then_although_th
     assert_eq!((app.pages("cus-1").await.len(), open_tenures(&app, "cus-1").await), (1, 0));
     assert!(app.system.jobs.all().unwrap().is_empty());
     app.verify().await;
+}
+
+#[tokio::test]
+async fn a_job_that_does_not_know_of_a_later_end_closes_nothing() {
+    let app = TestApp::new().await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(0))]).await;
+    app.tell(&[ended("srv-1", app.at(5))]).await;
+    app.pass(1);
+    let old = messages(&app).await;
+    // It turns out to live on, until the fourth hour.
+    app.tell(&[ended("srv-1", app.at(185))]).await;
+    assert!(failures(&biller(&app), &old, LONG).await.is_empty());
+    assert_eq!((app.balance("cus-1").await, open_tenures(&app, "cus-1").await), (-CENT, 1));
+    app.hours(12).await;
+    assert_eq!((app.balance("cus-1").await, open_tenures(&app, "cus-1").await), (-4 * CENT, 0));
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn a_tenure_is_closed_only_as_it_was_when_the_job_was_made() {
+    let app = TestApp::new().await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(0))]).await;
+    app.tell(&[ended("srv-1", app.at(5))]).await;
+    let shard = shard_of(&id("cus-1"));
+    let old = app.system.store.fleet_page(shard, None).await.unwrap().tenures.remove(0);
+    // Not a late fact, which would keep it open by itself.
+    app.tell(&[changed("srv-1", "stopped", app.at(2))]).await;
+    let now = app.system.store.fleet_page(shard, None).await.unwrap().tenures.remove(0);
+    assert_eq!(now.recheck, None);
+    for (rev, open) in [(old.rev, 1), (now.rev, 0)] {
+        let closing = Closing { tenure: old.tenure.clone(), rev };
+        app.system.store.fleet_close(&[closing], app.time.now()).await.unwrap();
+        assert_eq!(open_tenures(&app, "cus-1").await, open);
+    }
 }

@@ -1,5 +1,6 @@
 //! Facts about hours that are closed.
 
+use domain::tenure::Tenure;
 use domain::wallet::Kind;
 use store::FactOutcome;
 use tests::{CENT, TestApp, changed, ended, id, registered};
@@ -63,11 +64,7 @@ async fn a_late_fact_keeps_a_server_open_until_no_job_with_older_facts_can_come(
     app.tell(&[registered("srv-1", "cus-1", app.at(0))]).await;
     app.hours(3).await;
     app.tell(&[ended("srv-1", app.at(65))]).await;
-    let tenure = domain::tenure::Tenure {
-        server: id("srv-1"),
-        since: tests::time(tests::BEGIN).hour(),
-        wallet: app.wallet("cus-1"),
-    };
+    let tenure = tenure(&app, "srv-1");
     app.hours(6).await;
     assert!(app.system.store.fleet_get(&tenure).await.unwrap().is_some());
     app.hours(3).await;
@@ -109,14 +106,56 @@ async fn a_server_with_very_many_states_is_pruned_below_what_is_billed_and_stays
         .await;
         app.hours(1).await;
     }
-    let tenure = domain::tenure::Tenure {
-        server: id("srv-1"),
-        since: tests::time(tests::BEGIN).hour(),
-        wallet: app.wallet("cus-1"),
-    };
+    let tenure = tenure(&app, "srv-1");
     let fleet = app.system.store.fleet_get(&tenure).await.unwrap().unwrap();
     assert!(fleet.timeline.states().len() < 160 && fleet.known_from > tenure.since);
     assert_eq!(app.balance("cus-1").await, -100 * CENT);
+    app.verify().await;
+}
+
+fn tenure(app: &TestApp, server: &str) -> Tenure {
+    Tenure { server: id(server), since: tests::time(tests::BEGIN).hour(), wallet: app.wallet("cus-1") }
+}
+
+#[tokio::test]
+async fn states_of_hours_that_are_not_billed_yet_are_never_pruned() {
+    let app = TestApp::new().await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(0))]).await;
+    app.hours(2).await;
+    // 200 hours without a run, every other one of them in a state that costs nothing.
+    for hour in (2..202_i64).step_by(2) {
+        app.tell(&[changed("srv-1", "error", app.at(hour * 60)), changed("srv-1", "running", app.at(hour * 60 + 60))])
+            .await;
+        app.pass(2);
+    }
+    let fleet = app.system.store.fleet_get(&tenure(&app, "srv-1")).await.unwrap().unwrap();
+    assert_eq!((fleet.known_from, fleet.timeline.states().len()), (fleet.tenure.since, 201));
+    app.bill().await;
+    assert_eq!(app.balance("cus-1").await, -(2 + 100) * CENT);
+    app.verify().await;
+    // With the next change they may go: what is kept is what a late fact may still be about.
+    app.tell(&[changed("srv-1", "running", app.time.now())]).await;
+    let fleet = app.system.store.fleet_get(&tenure(&app, "srv-1")).await.unwrap().unwrap();
+    assert!(fleet.known_from > fleet.tenure.since && fleet.known_from < app.hour());
+    app.hours(1).await;
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn a_fact_told_shortly_before_its_hour_ends_is_looked_at_again() {
+    let app = TestApp::new().await;
+    app.tell(&[registered("srv-1", "cus-1", app.at(0)), registered("srv-2", "cus-1", app.at(0))]).await;
+    // It may be written after metering has read the hour.
+    app.pass_secs(3_500);
+    app.tell(&[changed("srv-1", "stopped", app.at(10))]).await;
+    app.pass_secs(80);
+    app.tell(&[changed("srv-2", "stopped", app.at(10))]).await;
+    let flag = async |server: &str| {
+        app.system.store.fleet_get(&tenure(&app, server)).await.unwrap().unwrap().recheck.map(|recheck| recheck.from)
+    };
+    assert_eq!((flag("srv-1").await, flag("srv-2").await), (None, Some(app.hour())));
+    app.hours(9).await;
+    assert_eq!(flag("srv-2").await, None);
     app.verify().await;
 }
 

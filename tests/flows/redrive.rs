@@ -1,7 +1,10 @@
 //! Dead letters, and what takes their place.
 
+use super::biller::Broken;
 use domain::job::Parked;
+use metering::Metering;
 use providers::Queue;
+use std::sync::Arc;
 use tests::{CENT, TestApp, registered};
 
 /// Receives a queue's messages until they are dead letters.
@@ -79,6 +82,33 @@ async fn a_redrive_that_is_cut_off_leaves_the_letters_and_is_done_again() {
     app.system.metering.open_run(app.time.now()).await.unwrap();
     app.pass_secs(721);
     assert_eq!(redrive(&app).await.replaced, 1);
+    app.system.pump(&|_| {}).await.unwrap();
+    assert_eq!(app.balance("cus-1").await, -2 * CENT);
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn a_letter_stays_until_what_takes_its_place_is_on_its_queue() {
+    let mut app = TestApp::new().await;
+    app.allow_leftovers();
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.pass(1);
+    app.system.metering.open_run(app.time.now()).await.unwrap();
+    app.system.pump_shards().await.unwrap();
+    app.system.jobs.send(vec!["?".to_owned()]).await.unwrap();
+    let_die(&app, &app.system.jobs).await;
+    assert_eq!(dead_letters(&app), [0, 2]);
+    let [_, dead] = &app.system.dead;
+    // Neither the run's messages nor the one nobody can read get through.
+    let shards = Metering { shards: Arc::new(Broken), ..app.system.metering.clone() };
+    let jobs = Metering { jobs: Arc::new(Broken), ..app.system.metering.clone() };
+    for metering in [shards, jobs] {
+        assert!(metering.redrive(&[dead]).await.is_err());
+        app.pass_secs(721);
+        assert_eq!(dead_letters(&app), [0, 2]);
+    }
+    let done = redrive(&app).await;
+    assert_eq!((done.replaced, done.unreadable, dead_letters(&app)), (1, 1, [0, 0]));
     app.system.pump(&|_| {}).await.unwrap();
     assert_eq!(app.balance("cus-1").await, -2 * CENT);
     app.verify().await;

@@ -71,4 +71,18 @@ mod tests {
         assert_eq!(lanes.assign(now.plus(12)), 2);
         assert_eq!(lanes.assign(now.plus(13)), 0);
     }
+
+    #[test]
+    fn a_server_that_is_open_again_takes_its_place_back() {
+        let (mut lanes, now) = (Lanes::default(), Hour::EPOCH.plus(1_000));
+        (0..500).for_each(|_| assert_eq!(lanes.assign(now), 0));
+        lanes.free(0, now);
+        lanes.reopen(0);
+        // Long after: had the place stayed free, it would be taken now.
+        assert_eq!(lanes.assign(now.plus(100)), 1);
+        // And it is given back once more.
+        lanes.free(0, now.plus(100));
+        assert_eq!(lanes.assign(now.plus(200)), 0);
+        assert_eq!(lanes.assign(now.plus(200)), 1);
+    }
 }

@@ -235,6 +235,9 @@ impl Store {
     /// Replaces every stored total by what the ledger gives; returns how many were different. Run it while nothing else
     /// adds: the local runner at start, an operator with billing stopped.
     ///
+    /// Low-balance events are put again, and not counted: one that is missing has usually expired, which is not wrong. None
+    /// can be too many, for its key names a page of the ledger, and there it stays.
+    ///
     /// # Errors
     /// DynamoDB's.
     pub async fn rollup_rebuild(&self, rollups: &Rollups) -> Result<usize, StoreError> {
