@@ -54,7 +54,9 @@ fn domain_is_pure() {
     for dependency in &manifests["domain"].1 {
         assert!(pure.contains(&dependency.as_str()), "domain must not depend on {dependency}");
     }
-    for (path, text) in sources(&tests::root().join("shared/domain/src")) {
+    let sources = sources(&tests::root().join("shared/domain/src"));
+    assert!(sources.len() > 10, "{} files", sources.len());
+    for (path, text) in sources {
         for word in [
             "async ",
             "std::env",
@@ -89,13 +91,34 @@ fn only_store_knows_dynamodb_and_every_main_is_short() {
     }
 }
 
+/// A tenure is closed by whoever has seen its last hour on a page, and by nobody else.
+#[test]
+fn only_the_biller_closes_a_tenure() {
+    let mut places: BTreeMap<&str, Vec<PathBuf>> = BTreeMap::new();
+    for (path, text) in ["functions", "shared", "infra"].iter().flat_map(|area| sources(&tests::root().join(area))) {
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for line in code.filter(|line| line.contains("fleet_close(")) {
+            let what = if line.contains("fn fleet_close(") { "defined" } else { "called" };
+            places.entry(what).or_default().push(path.strip_prefix(tests::root()).unwrap().to_owned());
+        }
+    }
+    let [defined, called] = ["defined", "called"].map(|what| places.remove(what).unwrap_or_default());
+    assert_eq!(defined, [Path::new("shared/store/src/fleet/close.rs")]);
+    assert!(!called.is_empty() && called.iter().all(|path| path.starts_with("functions/biller/src")), "{called:?}");
+}
+
+/// A file of tests. Looked for below the root only, which is named by way of the folder `tests`.
+fn is_a_tests(path: &Path) -> bool {
+    path.strip_prefix(tests::root()).unwrap().to_string_lossy().contains("tests")
+}
+
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             found.extend(sources(&path));
-        } else if path.extension().is_some_and(|e| e == "rs") && !path.to_string_lossy().contains("tests") {
+        } else if path.extension().is_some_and(|e| e == "rs") && !is_a_tests(&path) {
             let text = fs::read_to_string(&path).unwrap();
             // What tests do inside a file is theirs.
             let code = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();

@@ -3,4 +3,6 @@
 mod events;
 mod imports;
 mod permissions;
+mod reads;
+mod story;
 mod template;

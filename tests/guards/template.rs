@@ -113,13 +113,109 @@ fn the_tables_are_those_of_the_store() {
     }
 }
 
+fn parsed(path: &str) -> Value {
+    serde_yaml_ng::from_str(&read(path)).unwrap()
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    untagged(value).as_sequence().map_or_else(Vec::new, |all| all.iter().map(scalar).collect())
+}
+
 #[test]
-fn the_queues_bounds_are_those_of_the_code() {
-    let queues = read("infra/queues.yaml");
-    assert!(queues.contains(&format!("maxReceiveCount: {}", skymeter::queue::MAX_RECEIVES)));
-    assert!(queues.contains(&format!("VisibilityTimeout: {}", skymeter::queue::VISIBILITY_SECS)));
-    assert!(queues.contains(&format!("MessageRetentionPeriod: {}", domain::job::JOB_VALID_SECS)));
-    let template = read("template.yaml");
-    assert!(template.contains(&format!("BatchSize: {}", skymeter::feed::BATCH_RECORDS)));
-    assert!(resource(&template, "biller").contains("ReportBatchItemFailures"));
+fn metering_runs_every_hour_on_the_hour_in_utc() {
+    let template = parsed("template.yaml");
+    let schedule = &template["Resources"]["metering"]["Properties"]["Events"]["Hourly"];
+    assert_eq!(schedule["Type"].as_str(), Some("ScheduleV2"));
+    let properties = &schedule["Properties"];
+    assert_eq!(scalar(&properties["ScheduleExpression"]), "ScheduleExpression");
+    assert_eq!(scalar(&properties["State"]), "ScheduleState");
+    assert_eq!(properties["ScheduleExpressionTimezone"].as_str(), Some("UTC"));
+    assert_eq!(properties["FlexibleTimeWindow"]["Mode"].as_str(), Some("OFF"));
+    // The fields of the setting's default, the day of the week left open because that of the month is not, and the year.
+    let default = |name: &str| template["Parameters"][name]["Default"].as_str().map(str::to_owned);
+    let fields = domain::settings::DEFAULT_CRON.strip_suffix('*').unwrap();
+    assert_eq!(default("ScheduleExpression"), Some(format!("cron({fields}? *)")));
+    assert_eq!(default("ScheduleState").as_deref(), Some("ENABLED"));
+}
+
+#[test]
+fn the_queues_hand_over_what_the_functions_expect() {
+    let template = parsed("template.yaml");
+    let source = |function: &str, event: &str| {
+        let event = &template["Resources"][function]["Properties"]["Events"][event];
+        assert_eq!(event["Type"].as_str(), Some("SQS"), "{function}");
+        event["Properties"].clone()
+    };
+    let (jobs, shards) = (source("biller", "Jobs"), source("metering", "Shard"));
+    assert_eq!((scalar(&jobs["Queue"]), jobs["BatchSize"].as_u64()), ("Queues.Outputs.JobsArn".to_owned(), Some(100)));
+    assert_eq!(scalar(&shards["Queue"]), "Queues.Outputs.MeteringArn");
+    for source in [&jobs, &shards] {
+        assert_eq!(texts(&source["FunctionResponseTypes"]), ["ReportBatchItemFailures"]);
+    }
+    // On the event source, so that messages wait instead of failing; whatever the condition, there is a limit.
+    let limit = format!("{:?}", jobs["ScalingConfig"]["MaximumConcurrency"]);
+    let default = &template["Parameters"]["BillerMaxConcurrency"]["Default"];
+    assert!(limit.contains("BillerMaxConcurrency"), "{limit}");
+    assert!(default.as_u64().is_some_and(|billers| (2..=1_000).contains(&billers)), "{default:?}");
+}
+
+#[test]
+fn a_stream_batch_comes_back_as_it_was_until_it_is_done() {
+    let template = parsed("template.yaml");
+    let source = &template["Resources"]["projector"]["Properties"]["Events"]["Ledger"];
+    assert_eq!(source["Type"].as_str(), Some("DynamoDB"));
+    let properties = &source["Properties"];
+    assert_eq!(scalar(&properties["Stream"]), "Tables.Outputs.LedgerStreamArn");
+    assert_eq!(properties["StartingPosition"].as_str(), Some("TRIM_HORIZON"));
+    assert_eq!(properties["BatchSize"].as_u64(), u64::try_from(skymeter::feed::BATCH_RECORDS).ok());
+    assert_eq!(properties["ParallelizationFactor"].as_u64(), Some(1));
+    assert_eq!(properties["BisectBatchOnFunctionError"].as_bool(), Some(false));
+    assert_eq!(properties["MaximumRetryAttempts"].as_i64(), Some(-1));
+    for skips in ["FunctionResponseTypes", "MaximumRecordAgeInSeconds", "TumblingWindowInSeconds", "FilterCriteria"] {
+        assert!(properties[skips].is_null(), "{skips}");
+    }
+}
+
+#[test]
+fn every_queue_is_a_standard_one_and_what_fails_five_times_raises_an_alarm() {
+    let (template, queues, alarms) =
+        (parsed("template.yaml"), parsed("infra/queues.yaml"), parsed("infra/alarms.yaml"));
+    for (name, queue) in queues["Resources"].as_mapping().unwrap() {
+        assert_eq!(queue["Type"].as_str(), Some("AWS::SQS::Queue"), "{name:?}");
+        assert!(queue["Properties"]["FifoQueue"].is_null(), "{name:?}");
+    }
+    let handed = &template["Resources"]["Alarms"]["Properties"]["Parameters"];
+    for (queue, function) in [("Jobs", "biller"), ("Metering", "metering")] {
+        let properties = &queues["Resources"][queue]["Properties"];
+        let timeout = template["Resources"][function]["Properties"]["Timeout"].as_i64().unwrap();
+        let visible_after = properties["VisibilityTimeout"].as_i64().unwrap();
+        assert!(visible_after >= 6 * timeout && visible_after >= skymeter::queue::VISIBILITY_SECS, "{queue}");
+        let redrive = &properties["RedrivePolicy"];
+        assert_eq!(redrive["maxReceiveCount"].as_u64(), Some(skymeter::queue::MAX_RECEIVES.into()), "{queue}");
+        assert_eq!(skymeter::queue::MAX_RECEIVES, 5);
+        // From the dead letters' queue to its name's output, to the alarms' parameter, to the alarm.
+        let dead = scalar(&redrive["deadLetterTargetArn"]);
+        assert_eq!(dead, format!("{queue}Dead.Arn"));
+        let name = format!("{queue}Dead.QueueName");
+        let outputs = queues["Outputs"].as_mapping().unwrap();
+        let output = outputs.iter().find(|(_, output)| scalar(&output["Value"]) == name).unwrap().0;
+        let given = format!("Queues.Outputs.{}", output.as_str().unwrap());
+        let parameter = handed.as_mapping().unwrap().iter().find(|(_, value)| scalar(value) == given).unwrap().0;
+        let watches = |alarm: &&Value| {
+            let dimension = &alarm["Properties"]["Dimensions"][0];
+            dimension["Name"].as_str() == Some("QueueName")
+                && scalar(&dimension["Value"]) == parameter.as_str().unwrap()
+        };
+        let queue_alarms = alarms["Resources"].as_mapping().unwrap().values();
+        let mut queue_alarms =
+            queue_alarms.filter(|alarm| alarm["Properties"]["Namespace"].as_str() == Some("AWS/SQS"));
+        let alarm = &queue_alarms.find(watches).unwrap_or_else(|| panic!("{queue}: no alarm"))["Properties"];
+        assert_eq!(alarm["MetricName"].as_str(), Some("ApproximateNumberOfMessagesVisible"), "{queue}");
+        assert_eq!(alarm["ComparisonOperator"].as_str(), Some("GreaterThanThreshold"), "{queue}");
+        assert_eq!(alarm["Threshold"].as_u64(), Some(0), "{queue}");
+        assert_eq!(texts(&alarm["AlarmActions"]), ["Topic"], "{queue}");
+    }
+    // Six hours: a job that is older would be dropped by the biller.
+    let kept = queues["Resources"]["Jobs"]["Properties"]["MessageRetentionPeriod"].as_i64();
+    assert_eq!(kept, Some(domain::job::JOB_VALID_SECS));
 }
