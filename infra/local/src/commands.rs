@@ -3,6 +3,7 @@
 pub mod cost;
 pub mod export;
 pub mod load;
+pub mod preflight;
 pub mod rebuild;
 pub mod redrive;
 pub mod replay;

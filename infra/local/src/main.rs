@@ -5,7 +5,7 @@
 
 use clap::{Parser, Subcommand};
 use domain::Timestamp;
-use skymeter::commands::{cost, export, load, rebuild, redrive, replay, switch, up, verify};
+use skymeter::commands::{cost, export, load, preflight, rebuild, redrive, replay, switch, up, verify};
 use skymeter::installation::Target;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +38,8 @@ enum Command {
     Switch(Switch),
     /// Load prices and servers from CSV files.
     Load(Load),
+    /// Before a deploy: are the secrets there, and the tables of a version this release knows? Changes nothing.
+    Preflight(Preflight),
     /// What a fleet costs a month in the cloud, from an hour of it measured here.
     Cost(Cost),
 }
@@ -66,6 +68,16 @@ impl From<On> for Target {
             None => Self::Directory(on.data.unwrap_or_else(|| PathBuf::from("data"))),
         }
     }
+}
+
+#[derive(clap::Args)]
+struct Preflight {
+    /// The stage to be deployed.
+    #[arg(long, value_parser = ["dev", "prod"])]
+    stage: String,
+    /// ARN of the secret that holds the monitors' token.
+    #[arg(long)]
+    monitor_token_secret: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -176,6 +188,9 @@ async fn main() -> ExitCode {
         Command::Rebuild(on) => rebuild::run(&on.into()).await,
         Command::Redrive(on) => redrive::run(&on.into()).await,
         Command::Switch(Switch { to, on }) => switch::run(&on.into(), to == "on").await,
+        Command::Preflight(Preflight { stage, monitor_token_secret }) => {
+            preflight::run(&stage, monitor_token_secret.as_deref()).await
+        }
         Command::Cost(Cost { servers, per_wallet, prices }) => {
             cost::run(&cost::Options { servers, per_wallet, prices }).await
         }

@@ -48,7 +48,10 @@ impl From<StoreError> for Problem {
             StoreError::KeyReused(_) => {
                 Self::new(StatusCode::CONFLICT, "key_reused", "This idempotency key stands for something else.")
             }
-            StoreError::Unavailable { .. } | StoreError::Corrupt(..) | StoreError::Newer { .. } => {
+            StoreError::Unavailable { .. }
+            | StoreError::Corrupt(..)
+            | StoreError::Newer { .. }
+            | StoreError::NoTable(_) => {
                 tracing::error!(error = %error, "the store failed");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment.")
             }

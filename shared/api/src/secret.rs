@@ -55,8 +55,15 @@ impl Tokens {
     /// # Errors
     /// The variable is not set; the secret cannot be read, or does not hold tokens. The sentence names the variable.
     pub async fn read(sdk: &SdkConfig, name: &'static str) -> Result<Self, StartError> {
-        let arn = required(name)?;
-        let answer = Client::new(sdk).get_secret_value().secret_id(&arn).send().await;
+        Self::fetch(sdk, name, &required(name)?).await
+    }
+
+    /// Reads the secret of that ARN; `name` is the setting it stands in.
+    ///
+    /// # Errors
+    /// As [`Tokens::read`].
+    pub async fn fetch(sdk: &SdkConfig, name: &'static str, arn: &str) -> Result<Self, StartError> {
+        let answer = Client::new(sdk).get_secret_value().secret_id(arn).send().await;
         let answer = answer.map_err(|e| StartError::Unreadable { name, why: DisplayErrorContext(e).to_string() })?;
         let text = answer.secret_string.ok_or(StartError::Malformed { name, why: "the secret holds no text" })?;
         Self::parse(&text).map_err(|why| StartError::Malformed { name, why })

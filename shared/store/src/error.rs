@@ -30,6 +30,9 @@ pub enum StoreError {
         /// The newest we know.
         known: u32,
     },
+    /// The stage was never deployed.
+    #[error("DynamoDB {0}: there is no such table")]
+    NoTable(&'static str),
     /// What was asked cannot be accepted.
     #[error("{0}")]
     Invalid(String),
@@ -46,6 +49,7 @@ where
 {
     match error.as_service_error().and_then(ProvideErrorMetadata::code) {
         Some(code) if CONFLICT_CODES.contains(&code) => StoreError::Conflict(operation),
+        Some("ResourceNotFoundException") => StoreError::NoTable(operation),
         _ => StoreError::Unavailable { operation, detail: DisplayErrorContext(error).to_string() },
     }
 }
