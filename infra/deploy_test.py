@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The deploy test: the real template, deployed with the real tools onto an independent emulator of the cloud, driven from outside.
 
     infra/deploy_test.py --sam SAM --ministack MINISTACK --skymeter SKYMETER --cargo-lambda CARGO-LAMBDA

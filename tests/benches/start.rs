@@ -1,5 +1,5 @@
 //! What a function costs before it does anything: size, time from the start of its process to its first poll of the runtime
-//! API, its first and second invocation, and memory at the end. `cargo build --release --workspace` first, then
+//! API, its first and second invocation, and memory at the end. `cargo functions --lambda-dir target/lambda` first, then
 //! `cargo bench -p tests --bench start`. Prints only.
 //!
 //! The programs run as in Lambda: a runtime API of our own hands them events, and their SDK talks to an embedded DynamoDB over
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use skymeter::embedded::{Call, Embedded};
 use skymeter::feed::Feed;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -67,13 +67,12 @@ async fn main() {
     tokio::spawn(async move { axum::serve(listener, router).await });
 
     prepare(&address).await;
-    let directory = release_directory();
     println!("function       size, KiB   zip, KiB   init, ms (worst)   first, ms   second, ms   peak memory, MiB");
     // In this order: the biller gets the jobs that metering sent.
     for name in ["metering", "biller", "projector", "health"] {
-        let program = directory.join(name);
+        let program = tests::root().join("target/lambda").join(name).join("bootstrap");
         let Ok(bytes) = std::fs::read(&program) else {
-            println!("{name:<10} is not built: cargo build --release --workspace");
+            println!("{name:<10} is not built: cargo functions --lambda-dir target/lambda");
             continue;
         };
         let mut starts = Vec::new();
@@ -212,14 +211,6 @@ fn zipped(bytes: &[u8]) -> usize {
     let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(bytes).expect("memory");
     encoder.finish().expect("memory").len()
-}
-
-/// Where cargo puts release programs: beside the folder this benchmark runs from.
-fn release_directory() -> PathBuf {
-    let mut path = std::env::current_exe().expect("our own path");
-    path.pop();
-    path.pop();
-    path
 }
 
 async fn next(State(cloud): State<Cloud>) -> Response {

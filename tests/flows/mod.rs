@@ -10,6 +10,7 @@ mod late_facts;
 mod ledger;
 mod metering;
 mod ministack;
+mod outage;
 mod packing;
 mod prices;
 mod redrive;

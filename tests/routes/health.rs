@@ -92,3 +92,14 @@ async fn where_monitors_have_a_token_only_they_see_how_billing_is_doing() {
     }
     assert_eq!(ask("/health", None).await.status(), 200);
 }
+
+#[tokio::test]
+async fn a_message_nobody_can_read_does_not_look_like_a_run() {
+    let mut app = TestApp::new().await;
+    app.allow_leftovers();
+    providers::Queue::send(&app.system.jobs, vec!["?".to_owned()]).await.unwrap();
+    app.system.pump(&|_| {}).await.unwrap();
+    assert_eq!(app.system.parked.all().unwrap().len(), 1);
+    let (_, body) = app.get("/api/health/billing-daemon").await.unwrap();
+    assert_eq!(body["status"], "never_run");
+}

@@ -18,8 +18,9 @@ pub const RUN_SHARD_DONE: &str = "ADD shards :shard SET #jobs = :jobs, heartbeat
 pub const RUN_ERROR: &str = "SET run_error = :error, heartbeat_at = :now";
 /// A job of a run was parked; a set, so that parking it twice names it once.
 pub const RUN_PARKED: &str = "ADD parked :servers SET heartbeat_at = :now";
-/// Keeps the list of parked servers short.
-pub const RUN_PARKED_ROOM: &str = "attribute_not_exists(parked) OR size(parked) < :most";
+/// Keeps the list of parked servers short, and makes no run of its own: one that nobody opened would hide that none was.
+pub const RUN_PARKED_ROOM: &str =
+    "attribute_exists(opened_at) AND (attribute_not_exists(parked) OR size(parked) < :most)";
 /// Jobs of a run came too late. The heartbeat stays: dropping jobs is no sign of life.
 pub const RUN_EXPIRED: &str = "ADD expired :jobs";
 /// The item is there.

@@ -50,7 +50,8 @@ impl Store {
         self.run_send(update).await
     }
 
-    /// Jobs of these servers were parked. Beyond [`MAX_PARKED_NAMED`] the parked queue alone tells.
+    /// Jobs of these servers were parked. Beyond [`MAX_PARKED_NAMED`], and where that run was never opened, the parked queue
+    /// alone tells.
     ///
     /// # Errors
     /// DynamoDB's.

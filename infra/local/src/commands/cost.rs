@@ -7,6 +7,7 @@ use super::replay::SimulatedClock;
 use crate::system::System;
 use crate::trace::{self, Happening};
 use anyhow::{Context, bail};
+use domain::money::round_half_even;
 use domain::timeline::State;
 use domain::{Hour, Id, Timestamp, Unit};
 use providers::Queue;
@@ -222,6 +223,12 @@ impl Prices {
     }
 }
 
+/// With so many decimals.
+fn shown(usd: Decimal, places: u32) -> Decimal {
+    let rounded = round_half_even(usd.mantissa() * 10_i128.pow(places), 10_i128.pow(usd.scale()));
+    Decimal::from_i128_with_scale(rounded, places)
+}
+
 /// A table in Markdown.
 fn print(measured: &[Hourly], months: &[Monthly], per_wallet: u64) {
     let line = |name: &str, cells: Vec<String>| println!("| {name} | {} |", cells.join(" | "));
@@ -233,16 +240,16 @@ fn print(measured: &[Hourly], months: &[Monthly], per_wallet: u64) {
     for row in 0..6 {
         let cells = months.iter().filter_map(|month| month.rows.get(row));
         let name = months.first().and_then(|month| month.rows.get(row)).map_or("", |(name, _)| *name);
-        line(name, cells.map(|(_, usd)| format!("{usd:.2}")).collect());
+        line(name, cells.map(|(_, usd)| shown(*usd, 2).to_string()).collect());
     }
     let each = |(hourly, month): (&Hourly, &Monthly)| {
         let all = month.rows.last().map_or(Decimal::ZERO, |(_, usd)| *usd);
-        format!("{:.6}", all / Decimal::from(hourly.servers))
+        shown(all / Decimal::from(hourly.servers), 6).to_string()
     };
     line("for each server", measured.iter().zip(months).map(each).collect());
     line(
         "writes of one transaction per server-hour instead",
-        months.iter().map(|month| format!("{:.2}", month.transactions)).collect(),
+        months.iter().map(|month| shown(month.transactions, 2).to_string()).collect(),
     );
     println!();
     for hourly in measured {
