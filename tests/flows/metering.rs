@@ -152,3 +152,17 @@ async fn a_shard_message_that_does_not_parse_fails_alone() {
     let answer = app.system.metering.handle(event).await.unwrap();
     assert_eq!(answer["batchItemFailures"], json!([{ "itemIdentifier": "bad" }]));
 }
+
+#[tokio::test]
+async fn what_failed_in_an_earlier_try_is_no_failure_of_the_run() {
+    let app = TestApp::new().await;
+    app.pass(1);
+    let store = &app.system.store;
+    let through = app.system.metering.open_run(app.time.now()).await.unwrap();
+    store.run_failed(through, 3, "DynamoDB was away", app.time.now()).await.unwrap();
+    let (_, body) = app.get("/api/health/billing-daemon").await.unwrap();
+    assert_eq!((body["status"].as_str(), body["errorMessage"].as_str()), (Some("failed"), Some("DynamoDB was away")));
+    app.system.pump_shards().await.unwrap();
+    let (_, body) = app.get("/api/health/billing-daemon").await.unwrap();
+    assert_eq!((body["status"].as_str(), body["errorMessage"].as_str()), (Some("ok"), None));
+}

@@ -219,3 +219,52 @@ fn every_queue_is_a_standard_one_and_what_fails_five_times_raises_an_alarm() {
     let kept = queues["Resources"]["Jobs"]["Properties"]["MessageRetentionPeriod"].as_i64();
     assert_eq!(kept, Some(domain::job::JOB_VALID_SECS));
 }
+
+/// What Lambda itself needs: to take from the trigger the function has, and to write to its own log.
+#[test]
+fn lambda_may_take_from_each_functions_trigger_and_write_its_log_and_no_other() {
+    let template: Value = serde_yaml_ng::from_str(&read("template.yaml")).unwrap();
+    for name in functions() {
+        let properties = &template["Resources"][&name]["Properties"];
+        let mut wanted = vec![(
+            format!("{}.Arn", scalar(&properties["LoggingConfig"]["LogGroup"])),
+            vec!["logs:CreateLogStream", "logs:PutLogEvents"],
+        )];
+        for event in properties["Events"].as_mapping().into_iter().flat_map(|events| events.values()) {
+            let source = &event["Properties"];
+            match event["Type"].as_str() {
+                Some("SQS") => {
+                    let actions = vec!["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
+                    wanted.push((scalar(&source["Queue"]), actions));
+                }
+                Some("DynamoDB") => wanted.push((
+                    scalar(&source["Stream"]),
+                    vec![
+                        "dynamodb:DescribeStream",
+                        "dynamodb:GetRecords",
+                        "dynamodb:GetShardIterator",
+                        "dynamodb:ListStreams",
+                    ],
+                )),
+                // The schedule has a role of its own, made by SAM for this one function.
+                other => assert_eq!(other, Some("ScheduleV2"), "{name}"),
+            }
+        }
+        let all = statements(&name);
+        let mut granted: Vec<(String, Vec<&str>)> = all
+            .iter()
+            .filter(|statement| !statement.is_the_codes_own())
+            .map(|Statement { resource, actions, .. }| (resource.clone(), actions.iter().map(String::as_str).collect()))
+            .collect();
+        granted.iter_mut().for_each(|(_, actions)| actions.sort_unstable());
+        granted.sort();
+        wanted.sort();
+        assert_eq!(granted, wanted, "{name}");
+    }
+}
+
+/// `cargo lambda` chooses abort where the manifest says nothing.
+#[test]
+fn a_panic_is_one_failed_invocation() {
+    assert!(read("Cargo.toml").contains("\npanic = \"unwind\"\n"));
+}

@@ -1,3 +1,4 @@
 //! The HTTP endpoints, by path.
 
 mod health;
+mod kit;

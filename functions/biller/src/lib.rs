@@ -2,7 +2,7 @@
 //!
 //! Owns: reading job messages, the race for the next page, reading a chain back where a meter is missing, closing ended
 //! tenures, parking what nobody can bill. Invariant: a message is done only when every job in it is on the ledger, or was
-//! found there, or stands in the parked queue.
+//! found there, or stands in the parked queue, or is too old to be billed.
 
 mod heads;
 mod history;
@@ -27,6 +27,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// Lanes one invocation works on at the same time: enough to hide DynamoDB's latency, few enough to bound memory.
 pub const LANES_AT_ONCE: usize = 32;
+/// Messages whose bad jobs are parked at the same time: where a plan is missing, that may be all of a batch.
+const PARKED_AT_ONCE: usize = 8;
 /// Time kept back before the deadline for what follows the lanes. Of the function's 120 s the lanes have 110: a lane still in
 /// hand then is given up, for one call with its tries may take longer than all that is left. An invocation that is killed
 /// instead would answer nothing, and every message of its batch would come again.
@@ -123,23 +125,33 @@ impl Biller {
         }
     }
 
-    /// Bad jobs go alone to the parked queue. If that fails, their messages fail.
+    /// Bad jobs go alone to the parked queue. Where that fails, their message fails, and no other.
     async fn park(&self, batch: &mut Batch, deadline: Instant) {
-        if batch.refused.is_empty() {
-            return;
+        let mut of_message: BTreeMap<usize, Vec<(Hour, Parked)>> = BTreeMap::new();
+        for (message, through, parked) in std::mem::take(&mut batch.refused) {
+            of_message.entry(message).or_default().push((through, parked));
         }
-        let parked = timeout_at(deadline, self.park_jobs(&batch.refused)).await;
-        if let Err(error) = parked.unwrap_or_else(|_| Err(TOO_LATE.to_owned())) {
-            tracing::error!(error, "jobs could not be parked");
-            batch.failed.extend(batch.refused.iter().map(|(message, ..)| *message));
+        let parking = stream::iter(of_message).map(|(message, jobs)| async move {
+            let parked = timeout_at(deadline, self.park_jobs(&jobs)).await;
+            (message, jobs, parked.unwrap_or_else(|_| Err(TOO_LATE.to_owned())))
+        });
+        let mut parking = std::pin::pin!(parking.buffer_unordered(PARKED_AT_ONCE));
+        while let Some((message, jobs, parked)) = parking.next().await {
+            let reason = jobs.first().map(|(_, parked)| parked.reason.as_str()).unwrap_or_default();
+            match parked {
+                Ok(()) => tracing::warn!(jobs = jobs.len(), reason, "jobs were parked"),
+                Err(error) => {
+                    tracing::error!(jobs = jobs.len(), reason, error, "jobs could not be parked");
+                    batch.failed.insert(message);
+                }
+            }
         }
     }
 
-    async fn park_jobs(&self, refused: &[(usize, Hour, Parked)]) -> Result<(), String> {
-        let mut bodies = Vec::with_capacity(refused.len());
+    async fn park_jobs(&self, jobs: &[(Hour, Parked)]) -> Result<(), String> {
+        let mut bodies = Vec::with_capacity(jobs.len());
         let mut servers: BTreeMap<Hour, BTreeSet<String>> = BTreeMap::new();
-        for (_, through, parked) in refused {
-            tracing::warn!(reason = %parked.reason, "a job was parked");
+        for (through, parked) in jobs {
             bodies.push(serde_json::to_string(parked).map_err(|e| e.to_string())?);
             servers.entry(*through).or_default().insert(parked.server_name());
         }

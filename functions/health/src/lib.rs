@@ -2,7 +2,7 @@
 
 mod billing_daemon;
 
-use api::{Clock, Problem, Tokens};
+use api::{Clock, Tokens, serve};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
@@ -26,15 +26,13 @@ struct Alive {
     status: &'static str,
 }
 
-/// The routes of this area. Every path stands under `/api/v1` and under `/api`; `/health` also alone, for probes.
+async fn alive() -> Json<Alive> {
+    Json(Alive { status: "ok" })
+}
+
+/// The routes of this area; `/health` also alone, for probes.
 pub fn router(health: Health) -> Router {
-    let area = Router::new()
-        .route("/health", get(|| async { Json(Alive { status: "ok" }) }))
-        .route("/health/billing-daemon", get(billing_daemon::show));
-    Router::new()
-        .nest("/api/v1", area.clone())
-        .nest("/api", area)
-        .route("/health", get(|| async { Json(Alive { status: "ok" }) }))
-        .fallback(|| async { Problem::not_found() })
-        .with_state(health)
+    let area = Router::new().route("/health", get(alive)).route("/health/billing-daemon", get(billing_daemon::show));
+    let root = Router::new().route("/health", get(alive));
+    serve(area.with_state(health), root)
 }

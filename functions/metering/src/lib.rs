@@ -112,7 +112,8 @@ impl Metering {
         let result = self.dispatch_shard(message.clone()).await;
         if let Err(error) = &result {
             // The message comes again in any case; the run's record is only for people.
-            let note = self.store.run_failed(message.through, &error.to_string(), self.clock.now()).await;
+            let (through, now) = (message.through, self.clock.now());
+            let note = self.store.run_failed(through, message.shard, &error.to_string(), now).await;
             if let Err(error) = note {
                 tracing::error!(error = %error, "the failure could not be recorded");
             }

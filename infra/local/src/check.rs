@@ -49,7 +49,9 @@ impl Proof {
 /// # Errors
 /// DynamoDB's; a page that cannot be read is a [`Fault`]'s business only where its neighbours still can.
 pub async fn prove(store: &Store) -> Result<(Proof, Totals), StoreError> {
-    let mut proof = Proof::default();
+    // First: a run that is opened meanwhile is not looked for, and what it bills is no fault.
+    let through = store.run_last().await?.map_or(Hour::EPOCH, |run| run.through);
+    let mut proof = Proof { through: (through > Hour::EPOCH).then_some(through), ..Proof::default() };
     let mut totals = Totals::new();
     let mut hours = HourCheck::default();
     let mut chains: HashMap<WalletId, ChainCheck> = HashMap::new();
@@ -75,16 +77,14 @@ pub async fn prove(store: &Store) -> Result<(Proof, Totals), StoreError> {
     proof.wallets = u64::try_from(chains.len()).unwrap_or(u64::MAX);
     proof.faults.extend(hours.doubled());
     (proof.server_hours, proof.amount) = (hours.server_hours, hours.amount);
-    check_fleet(store, &mut hours, &mut proof).await?;
+    check_fleet(store, &mut hours, &mut proof, through).await?;
     Ok((proof, totals))
 }
 
 /// The billed hours of every server are exactly those the registry says were billable.
-async fn check_fleet(store: &Store, hours: &mut HourCheck, proof: &mut Proof) -> Result<(), StoreError> {
+async fn check_fleet(store: &Store, hours: &mut HourCheck, proof: &mut Proof, through: Hour) -> Result<(), StoreError> {
     let settings = store.billing_settings().await?;
     let plans = store.plan_list().await?;
-    let through = store.run_last().await?.map_or(Hour::EPOCH, |run| run.through);
-    proof.through = (through > Hour::EPOCH).then_some(through);
     let mut servers: HashMap<Id, Vec<FleetTenure>> = HashMap::new();
     let mut start = None;
     loop {

@@ -103,6 +103,7 @@ impl Installation {
     }
 }
 
-fn prefix(stage: &str) -> String {
+/// What all names of a stage begin with, as in `template.yaml`.
+pub(crate) fn prefix(stage: &str) -> String {
     format!("skymeter-{stage}")
 }

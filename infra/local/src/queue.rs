@@ -8,9 +8,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Receives after which a message goes to the dead-letter queue, as in `template.yaml`.
+/// Receives after which a message goes to the dead-letter queue, as in `infra/queues.yaml`; from there it goes nowhere.
 pub const MAX_RECEIVES: u32 = 5;
-/// Seconds a received message is hidden, as in `template.yaml`.
+/// Seconds a received message is hidden, as that of `metering` in `infra/queues.yaml`.
 pub const VISIBILITY_SECS: i64 = 720;
 /// What the name of a queue's dead letters ends in.
 const DEAD: &str = "-dead";
@@ -130,7 +130,7 @@ impl EmbeddedQueue {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, String>(2)?))
             });
             let Some((id, receives, body)) = row.optional()? else { return Ok(None) };
-            if receives >= MAX_RECEIVES {
+            if receives >= MAX_RECEIVES && !self.name.ends_with(DEAD) {
                 let dead = format!("{}{DEAD}", self.name);
                 connection.execute("UPDATE messages SET queue = ?1, receives = 0 WHERE id = ?2", params![dead, id])?;
                 continue;

@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use store::StoreError;
 
-/// An error answer.
-#[derive(Debug, Serialize)]
+/// An error answer. [`crate::serve`] writes it, with the request's id.
+#[derive(Clone, Debug, Serialize)]
 pub struct Problem {
     #[serde(rename = "type")]
     kind: &'static str,
@@ -15,6 +15,14 @@ pub struct Problem {
     status: u16,
     code: &'static str,
     detail: String,
+}
+
+/// As it is sent.
+#[derive(Serialize)]
+struct Rendered<'a> {
+    #[serde(flatten)]
+    problem: &'a Problem,
+    request_id: &'a str,
 }
 
 impl Problem {
@@ -36,6 +44,32 @@ impl Problem {
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing here.")
     }
+
+    /// What a status means that came without a problem of its own.
+    #[must_use]
+    pub fn of(status: StatusCode) -> Self {
+        let (code, detail) = match status {
+            StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "This path does not take that method."),
+            StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "The body is too long."),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported_media_type", "Send application/json."),
+            StatusCode::SERVICE_UNAVAILABLE => ("unavailable", "Try again in a moment."),
+            _ if status.is_client_error() => ("bad_request", "The request cannot be understood."),
+            _ => ("internal", "Something went wrong here; it has been noted."),
+        };
+        Self::new(status, code, detail)
+    }
+
+    /// As it is sent: with the id under which the log has the rest.
+    pub(crate) fn render(&self, request_id: &str) -> Response {
+        let mut response = Json(Rendered { problem: self, request_id }).into_response();
+        let problem = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        if self.status == StatusCode::UNAUTHORIZED.as_u16() {
+            // RFC 9110, 15.5.2: a 401 says how to authenticate.
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
 }
 
 impl From<StoreError> for Problem {
@@ -53,7 +87,7 @@ impl From<StoreError> for Problem {
             | StoreError::Newer { .. }
             | StoreError::NoTable(_) => {
                 tracing::error!(error = %error, "the store failed");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Try again in a moment.")
+                Self::of(StatusCode::SERVICE_UNAVAILABLE)
             }
         }
     }
@@ -62,13 +96,8 @@ impl From<StoreError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self)).into_response();
-        let problem = HeaderValue::from_static("application/problem+json");
-        response.headers_mut().insert(header::CONTENT_TYPE, problem);
-        if status == StatusCode::UNAUTHORIZED {
-            // RFC 9110, 15.5.2: a 401 says how to authenticate.
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
+        let mut response = status.into_response();
+        response.extensions_mut().insert(self);
         response
     }
 }

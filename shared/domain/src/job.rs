@@ -123,6 +123,9 @@ pub enum Refusal {
     /// Not the format, or values out of range.
     #[error("the job does not parse: {0}")]
     Unreadable(String),
+    /// It changed its state so often that no message holds it all: metering sent it without.
+    #[error("the server has more changes of state than a message holds")]
+    TooLong,
     /// The registry names a plan that does not exist.
     #[error("plan '{0}' is unknown")]
     UnknownPlan(Id),
@@ -166,6 +169,9 @@ impl JobBody {
         }
         if header.issued_at < header.through.start() {
             return Err(Refusal::IssuedEarly { issued_at: header.issued_at, through: header.through });
+        }
+        if self.states.is_empty() {
+            return Err(Refusal::TooLong);
         }
         let timeline = Timeline::from_parts(self.states, self.end).map_err(|e| Refusal::Unreadable(e.to_string()))?;
         let mut steps = Vec::with_capacity(self.steps.len());

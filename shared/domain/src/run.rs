@@ -31,7 +31,7 @@ pub struct Run {
     pub shards_done: u64,
     /// Jobs issued, over the shards done.
     pub jobs: u64,
-    /// The last failure, for an operator.
+    /// A failure of a shard that is not done yet, for an operator.
     pub error: Option<String>,
     /// Servers whose jobs were parked (at most [`MAX_PARKED_NAMED`] are named).
     pub parked: Vec<String>,

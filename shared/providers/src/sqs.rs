@@ -13,6 +13,8 @@ use aws_sdk_sqs::types::{
 const BATCH_MESSAGES: usize = 10;
 /// Bytes of one batch call.
 const BATCH_BYTES: usize = 256 * 1024;
+/// Longest wait for a message, in seconds; shorter than a try of the SDK may take.
+const RECEIVE_WAIT_SECS: i32 = 1;
 /// Rounds for entries that SQS did not take although the call succeeded.
 const SEND_ROUNDS: usize = 3;
 
@@ -98,6 +100,8 @@ impl Queue for SqsQueue {
             .receive_message()
             .queue_url(&self.url)
             .max_number_of_messages(max)
+            // Without waiting SQS asks only some of its servers, and a queue may look empty that is not.
+            .wait_time_seconds(RECEIVE_WAIT_SECS)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
         let answer = request.send().await.map_err(|e| QueueError::new("ReceiveMessage", DisplayErrorContext(&e)))?;
         let messages = answer.messages.unwrap_or_default().into_iter();
@@ -125,7 +129,12 @@ impl Queue for SqsQueue {
             let entries =
                 entries.collect::<Result<Vec<_>, _>>().map_err(|e| QueueError::new("DeleteMessageBatch", e))?;
             let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
-            request.send().await.map_err(|e| QueueError::new("DeleteMessageBatch", DisplayErrorContext(&e)))?;
+            let answer =
+                request.send().await.map_err(|e| QueueError::new("DeleteMessageBatch", DisplayErrorContext(&e)))?;
+            if !answer.failed().is_empty() {
+                let detail = format!("{} messages were not deleted", answer.failed().len());
+                return Err(QueueError::new("DeleteMessageBatch", detail));
+            }
         }
         Ok(())
     }

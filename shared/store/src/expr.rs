@@ -13,9 +13,10 @@ pub const IN_PARTITION: &str = "pk = :pk";
 /// A run is opened once; its first opening stays.
 pub const RUN_OPEN: &str = "SET opened_at = if_not_exists(opened_at, :now), heartbeat_at = :now";
 /// A shard of a run is done. Adding to a set twice changes nothing, nor does setting the same number.
-pub const RUN_SHARD_DONE: &str = "ADD shards :shard SET #jobs = :jobs, heartbeat_at = :now";
-/// The last failure of a run.
-pub const RUN_ERROR: &str = "SET run_error = :error, heartbeat_at = :now";
+/// What failed in an earlier try is no failure of the run.
+pub const RUN_SHARD_DONE: &str = "ADD shards :shard SET #jobs = :jobs, heartbeat_at = :now REMOVE #error";
+/// The last failure of a shard.
+pub const RUN_ERROR: &str = "SET #error = :error, heartbeat_at = :now";
 /// A job of a run was parked; a set, so that parking it twice names it once.
 pub const RUN_PARKED: &str = "ADD parked :servers SET heartbeat_at = :now";
 /// Keeps the list of parked servers short, and makes no run of its own: one that nobody opened would hide that none was.

@@ -30,6 +30,7 @@ impl Store {
         let update = self
             .run_update(through)
             .update_expression(expr::RUN_SHARD_DONE)
+            .expression_attribute_names("#error", format!("e{shard}"))
             .expression_attribute_names("#jobs", format!("j{shard}"))
             .expression_attribute_values(":shard", AttributeValue::Ns(vec![shard.to_string()]))
             .expression_attribute_values(":jobs", n(jobs))
@@ -37,14 +38,15 @@ impl Store {
         self.run_send(update).await
     }
 
-    /// A failure an operator should see.
+    /// A shard failed, as an operator should see until it is done.
     ///
     /// # Errors
     /// DynamoDB's.
-    pub async fn run_failed(&self, through: Hour, error: &str, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn run_failed(&self, through: Hour, shard: u8, error: &str, now: Timestamp) -> Result<(), StoreError> {
         let update = self
             .run_update(through)
             .update_expression(expr::RUN_ERROR)
+            .expression_attribute_names("#error", format!("e{shard}"))
             .expression_attribute_values(":error", s(error.chars().take(500).collect::<String>()))
             .expression_attribute_values(":now", n(now.secs()));
         self.run_send(update).await
@@ -157,7 +159,7 @@ fn read_run(item: &Item) -> Result<Run, StoreError> {
         heartbeat_at: time("heartbeat_at").unwrap_or(opened_at),
         shards_done: done.fold(0, |all, bit| all | bit),
         jobs,
-        error: text(item, "run_error").map(str::to_owned),
+        error: (0..domain::run::SHARDS).find_map(|shard| text(item, &format!("e{shard}"))).map(str::to_owned),
         parked: item.get("parked").and_then(|v| v.as_ss().ok()).cloned().unwrap_or_default(),
         expired: number(item, "expired").unwrap_or(0),
     })

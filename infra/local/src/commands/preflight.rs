@@ -1,5 +1,6 @@
 //! `skymeter preflight`: what a deploy would only find out after it has changed something. It reads, and changes nothing.
 
+use crate::installation::prefix;
 use anyhow::Context;
 use api::{Tokens, start};
 use store::{Store, StoreConfig, StoreError, TableNames};
@@ -15,7 +16,7 @@ pub async fn run(stage: &str, monitor_token_secret: Option<&str>) -> anyhow::Res
         Tokens::fetch(&sdk, "MonitorTokenSecretArn", arn).await?;
         println!("the monitor's token is there");
     }
-    let tables = TableNames::with_prefix(&format!("skymeter-{stage}"));
+    let tables = TableNames::with_prefix(&prefix(stage));
     let main = tables.main.clone();
     match Store::new(StoreConfig { sdk, tables }).schema_check().await {
         Ok(()) => println!("the tables of stage {stage} are of a version this release knows"),

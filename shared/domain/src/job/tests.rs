@@ -115,9 +115,9 @@ fn a_job_that_cannot_be_rated_is_refused_and_says_why() {
     assert!(matches!(bad_terms, Refusal::BadTerms(reason) if reason.contains("not between")));
     let no_terms = refused(JobBody { steps: vec![(h(4), 3)], ..body("s1") });
     assert_eq!(no_terms, Refusal::BadTerms("there are no terms number 3".to_owned()));
+    assert_eq!(refused(JobBody { states: Vec::new(), ..body("s1") }), Refusal::TooLong);
     for disordered in [
         JobBody { steps: vec![(h(8), 1), (h(4), 0)], ..body("s1") },
-        JobBody { states: Vec::new(), ..body("s1") },
         JobBody { states: body("s1").states.into_iter().rev().collect(), ..body("s1") },
         JobBody { end: Some(at(3, 0)), ..body("s1") },
     ] {
