@@ -147,8 +147,7 @@ async fn invocation_kib(app: &TestApp) -> usize {
 
 /// Read and write units of everything.
 fn units_of(app: &TestApp) -> (f64, f64) {
-    let areas = [Area::Ledger, Area::Registry, Area::Rollups, Area::Other];
-    let units = areas.map(|area| app.system.store.capacity().units(area));
+    let units = Area::ALL.map(|area| app.system.store.capacity().units(area));
     let sum = |pick: fn(&store::Units) -> u64| units.iter().map(pick).sum::<u64>() as f64 / 10.0;
     (sum(|u| u.read_tenths), sum(|u| u.write_tenths))
 }

@@ -1,10 +1,11 @@
 //! The biller's batches: what is parked, what comes again, what is done.
 
+use super::broken::{Broken, Refusing};
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use biller::Biller;
 use domain::job::{JobMessage, Parked};
 use domain::plan::Metering;
-use providers::{Depth, Queue, QueueError, Received};
+use providers::Queue;
 use serde_json::{Value, json};
 use skymeter::chaos::{Chaos, Rates, Tamper};
 use skymeter::embedded::{Answer, Call};
@@ -55,7 +56,7 @@ pub async fn failures(biller: &Biller, bodies: &[String], time: Duration) -> Vec
     response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect()
 }
 
-fn parked(app: &TestApp) -> Vec<Parked> {
+pub fn parked(app: &TestApp) -> Vec<Parked> {
     app.system.parked.all().unwrap().iter().map(|body| serde_json::from_str(body).unwrap()).collect()
 }
 
@@ -341,22 +342,10 @@ async fn the_newest_page_is_not_read_again_by_the_biller_that_wrote_it() {
     app.verify().await;
 }
 
-/// While the flag is up no page gets through, and the caller is told so by an error.
-#[derive(Debug)]
-struct PagesFail(Arc<AtomicBool>);
-
-impl Tamper for PagesFail {
-    fn request(&self, call: &mut Call) {
-        if self.0.load(Ordering::Relaxed) && call.operation == "PutItem" && call.body.contains("-ledger\"") {
-            "Refused".clone_into(&mut call.operation);
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_page_whose_put_failed_is_not_kept_as_the_newest() {
     let failing = Arc::new(AtomicBool::new(true));
-    let chaos = Chaos::tampered(1, Rates::NONE, Box::new(PagesFail(Arc::clone(&failing))));
+    let chaos = Chaos::tampered(1, Rates::NONE, Box::new(Refusing("PutItem", "-ledger\"", Arc::clone(&failing))));
     let app = TestApp::with(None, Some(Arc::new(chaos))).await;
     app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
     app.pass(1);
@@ -392,29 +381,6 @@ async fn a_page_that_lost_its_race_is_not_kept_as_the_newest() {
     app.verify().await;
 }
 
-/// A queue that takes nothing.
-#[derive(Debug)]
-pub struct Broken;
-
-#[async_trait::async_trait]
-impl Queue for Broken {
-    async fn send(&self, _: Vec<String>) -> Result<(), QueueError> {
-        Err(QueueError::new("send", "broken on purpose"))
-    }
-
-    async fn receive(&self, _: usize) -> Result<Vec<Received>, QueueError> {
-        Ok(Vec::new())
-    }
-
-    async fn delete(&self, _: Vec<String>) -> Result<(), QueueError> {
-        Ok(())
-    }
-
-    async fn depth(&self) -> Result<Depth, QueueError> {
-        Ok(Depth::default())
-    }
-}
-
 #[tokio::test]
 async fn where_parking_fails_only_the_messages_with_refused_jobs_come_again() {
     let app = TestApp::new().await;
@@ -433,7 +399,7 @@ async fn where_parking_fails_only_the_messages_with_refused_jobs_come_again() {
         message.to_string()
     };
     let spoiled: Vec<String> = bodies.iter().enumerate().map(spoil).collect();
-    let broken = Biller::new(app.system.store.clone(), Arc::new(Broken), app.time.clock());
+    let broken = Biller::new(app.system.store.clone(), Arc::new(Broken::Refuses), app.time.clock());
     // Several batches at once, as the event source hands them out.
     let batches: Vec<&[String]> = spoiled.chunks(9).collect();
     let failed = futures::future::join_all(batches.iter().map(|batch| failures(&broken, batch, LONG))).await;

@@ -1,11 +1,11 @@
 //! The end of a server: its last hour, its meter, its place in the registry.
 
 use super::biller::{LONG, biller, failures, messages};
+use super::broken::Refusing;
 use domain::plan::Metering;
 use domain::run::shard_of;
 use domain::timeline::State;
-use skymeter::chaos::{Chaos, Rates, Tamper};
-use skymeter::embedded::Call;
+use skymeter::chaos::{Chaos, Rates};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -109,22 +109,11 @@ async fn the_same_id_registered_again_in_the_same_hour_pays_the_hour_once() {
     app.verify().await;
 }
 
-/// No write that closes a tenure gets through while the flag is up.
-#[derive(Debug)]
-struct ClosingFails(Arc<AtomicBool>);
-
-impl Tamper for ClosingFails {
-    fn request(&self, call: &mut Call) {
-        if self.0.load(Ordering::Relaxed) && call.operation == "TransactWriteItems" && call.body.contains("TENURE#") {
-            "Refused".clone_into(&mut call.operation);
-        }
-    }
-}
-
 #[tokio::test]
 async fn where_closing_fails_the_message_comes_again_and_closes_then_although_the_fold_is_a_no_op() {
     let failing = Arc::new(AtomicBool::new(true));
-    let chaos = Chaos::tampered(1, Rates::NONE, Box::new(ClosingFails(Arc::clone(&failing))));
+    let chaos =
+        Chaos::tampered(1, Rates::NONE, Box::new(Refusing("TransactWriteItems", "TENURE#", Arc::clone(&failing))));
     let app = TestApp::with(None, Some(Arc::new(chaos))).await;
     app.tell(&[registered("srv-1", "cus-1", app.at(0))]).await;
     app.tell(&[ended("srv-1", app.at(5))]).await;

@@ -1,14 +1,13 @@
 //! The biller's time: what it does not reach is reported, and done the next time.
 
 use super::biller::{LONG, biller, failures, messages};
-use async_trait::async_trait;
+use super::broken::Broken;
 use aws_sdk_dynamodb::config::{HttpClient, RuntimeComponents, SharedHttpClient};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use biller::{ANSWER_RESERVE, Biller, DEADLINE_RESERVE};
-use providers::{Depth, Queue, QueueError, Received};
 use skymeter::embedded::Call;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -106,33 +105,10 @@ async fn a_lane_that_hangs_is_given_up_and_its_messages_come_again() {
     app.verify().await;
 }
 
-/// A queue that never answers.
-#[derive(Debug)]
-struct Silent;
-
-#[async_trait]
-impl Queue for Silent {
-    async fn send(&self, _: Vec<String>) -> Result<(), QueueError> {
-        std::future::pending().await
-    }
-
-    async fn receive(&self, _: usize) -> Result<Vec<Received>, QueueError> {
-        Ok(Vec::new())
-    }
-
-    async fn delete(&self, _: Vec<String>) -> Result<(), QueueError> {
-        Ok(())
-    }
-
-    async fn depth(&self) -> Result<Depth, QueueError> {
-        Ok(Depth::default())
-    }
-}
-
 #[tokio::test]
 async fn parking_that_hangs_is_given_up_and_its_messages_come_again() {
     let app = TestApp::new().await;
-    let biller = Biller::new(app.system.store.clone(), Arc::new(Silent), app.time.clock());
+    let biller = Biller::new(app.system.store.clone(), Arc::new(Broken::Hangs), app.time.clock());
     let time = ANSWER_RESERVE + Duration::from_millis(300);
     let began = Instant::now();
     assert_eq!(failures(&biller, &["not json".to_owned()], time).await, ["0"]);

@@ -1,6 +1,7 @@
 //! One fault at a time: conflicts, answers that are cut short, answers that are lost.
 
 use super::biller::{LONG, biller, failures, messages};
+use super::broken::Refusing;
 use super::ledger::entry;
 use domain::wallet::{Kind, append};
 use serde_json::Value;
@@ -109,35 +110,18 @@ async fn what_is_read_in_many_stretches_is_read_to_its_end() {
     assert!(cut.load(Ordering::Relaxed) > 1_000, "answers were not cut short");
 }
 
-/// What becomes of the transactions that post an adjustment.
+/// A transaction that posts an adjustment: its operation, and what its text holds.
+const ADJUSTS: (&str, &str) = ("TransactWriteItems", "KEY#adjust");
+
+/// So many of their answers are lost; they are carried out.
 #[derive(Debug)]
-enum Adjusting {
-    /// While the flag is up they are not carried out.
-    Refused(Arc<AtomicBool>),
-    /// They are carried out, and so many answers are lost.
-    Unanswered(Arc<AtomicUsize>),
-}
+struct Unanswered(Arc<AtomicUsize>);
 
-impl Adjusting {
-    fn is_one(call: &Call) -> bool {
-        call.operation == "TransactWriteItems" && call.body.contains("KEY#adjust")
-    }
-}
-
-impl Tamper for Adjusting {
-    fn request(&self, call: &mut Call) {
-        match self {
-            Self::Refused(flag) if flag.load(Ordering::Relaxed) && Self::is_one(call) => {
-                "Refused".clone_into(&mut call.operation);
-            }
-            Self::Refused(_) | Self::Unanswered(_) => {}
-        }
-    }
-
+impl Tamper for Unanswered {
     fn answer(&self, call: &Call, answer: &mut Answer) {
-        let Self::Unanswered(left) = self else { return };
         let lose = |left: usize| left.checked_sub(1);
-        if Self::is_one(call) && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lose).is_ok() {
+        let is_one = call.operation == ADJUSTS.0 && call.body.contains(ADJUSTS.1);
+        if is_one && self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lose).is_ok() {
             let kind = "com.amazonaws.dynamodb.v20120810#InternalServerError";
             *answer = (500, format!("{{\"__type\":\"{kind}\",\"message\":\"lost on purpose\"}}"));
         }
@@ -145,8 +129,8 @@ impl Tamper for Adjusting {
 }
 
 /// Six hours are billed, and then three of them turn out to be none.
-async fn with_a_late_deletion(adjusting: Adjusting) -> TestApp {
-    let app = TestApp::with(None, Some(Arc::new(Chaos::tampered(1, Rates::NONE, Box::new(adjusting))))).await;
+async fn with_a_late_deletion(tamper: Box<dyn Tamper>) -> TestApp {
+    let app = TestApp::with(None, Some(Arc::new(Chaos::tampered(1, Rates::NONE, tamper)))).await;
     app.tell(&[registered("srv-1", "cus-1", app.at(0))]).await;
     app.hours(6).await;
     app.tell(&[ended("srv-1", app.at(125))]).await;
@@ -173,7 +157,7 @@ async fn settled(app: &TestApp) -> Vec<i64> {
 #[tokio::test]
 async fn where_adjusting_fails_the_message_comes_again_and_adjusts_once() {
     let refused = Arc::new(AtomicBool::new(true));
-    let app = with_a_late_deletion(Adjusting::Refused(Arc::clone(&refused))).await;
+    let app = with_a_late_deletion(Box::new(Refusing(ADJUSTS.0, ADJUSTS.1, Arc::clone(&refused)))).await;
     assert_eq!((adjustments(&app).await.len(), app.system.jobs.all().unwrap().len()), (0, 1));
     refused.store(false, Ordering::Relaxed);
     assert_eq!(settled(&app).await, [3 * CENT]);
@@ -184,7 +168,7 @@ async fn an_adjustment_whose_answer_was_lost_is_not_posted_again() {
     // Once: the SDK's own retry finds the marker. For all its tries: the next delivery finds the page.
     for lost in [1, 4] {
         let left = Arc::new(AtomicUsize::new(lost));
-        let app = with_a_late_deletion(Adjusting::Unanswered(Arc::clone(&left))).await;
+        let app = with_a_late_deletion(Box::new(Unanswered(Arc::clone(&left)))).await;
         assert_eq!((adjustments(&app).await, left.load(Ordering::Relaxed)), (vec![3 * CENT], 0));
         assert_eq!(settled(&app).await, [3 * CENT]);
     }

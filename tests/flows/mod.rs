@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod biller;
+mod broken;
 mod closing;
 mod deadline;
 mod faults;

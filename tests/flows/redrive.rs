@@ -1,11 +1,19 @@
 //! Dead letters, and what takes their place.
 
-use super::biller::Broken;
-use domain::job::Parked;
+use super::biller::parked;
+use super::broken::Broken;
 use metering::Metering;
 use providers::Queue;
 use std::sync::Arc;
 use tests::{CENT, TestApp, registered};
+
+/// A server is due, and its job stands on the queue.
+async fn send_a_job(app: &TestApp) {
+    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
+    app.pass(1);
+    app.system.metering.open_run(app.time.now()).await.unwrap();
+    app.system.pump_shards().await.unwrap();
+}
 
 /// Receives a queue's messages until they are dead letters.
 async fn let_die(app: &TestApp, queue: &dyn Queue) {
@@ -29,10 +37,7 @@ async fn redrive(app: &TestApp) -> metering::Redriven {
 #[tokio::test]
 async fn redriving_issues_fresh_jobs_even_long_after_the_dead_ones_have_expired() {
     let app = TestApp::new().await;
-    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
-    app.pass(1);
-    app.system.metering.open_run(app.time.now()).await.unwrap();
-    app.system.pump_shards().await.unwrap();
+    send_a_job(&app).await;
     let_die(&app, &app.system.jobs).await;
     assert_eq!(dead_letters(&app), [0, 1]);
     // Put back as it stands it would be dropped unbilled: it is valid for six hours.
@@ -62,9 +67,7 @@ async fn shard_messages_are_redriven_too_and_what_nobody_can_read_is_parked() {
     assert_eq!((done.replaced, done.unreadable), (1, 1));
     app.system.pump(&|_| {}).await.unwrap();
     assert_eq!((dead_letters(&app), app.balance("cus-1").await), ([0, 0], -2 * CENT));
-    let parked: Vec<Parked> =
-        app.system.parked.all().unwrap().iter().map(|body| serde_json::from_str(body).unwrap()).collect();
-    assert_eq!(parked.iter().map(|parked| parked.job.as_str()).collect::<Vec<_>>(), ["?"]);
+    assert_eq!(parked(&app).iter().map(|parked| parked.job.as_str()).collect::<Vec<_>>(), ["?"]);
     app.verify().await;
 }
 
@@ -72,10 +75,7 @@ async fn shard_messages_are_redriven_too_and_what_nobody_can_read_is_parked() {
 async fn a_redrive_that_is_cut_off_leaves_the_letters_and_is_done_again() {
     let mut app = TestApp::new().await;
     app.allow_leftovers();
-    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
-    app.pass(1);
-    app.system.metering.open_run(app.time.now()).await.unwrap();
-    app.system.pump_shards().await.unwrap();
+    send_a_job(&app).await;
     let_die(&app, &app.system.jobs).await;
     // Killed after the run was opened and before the letter was deleted: it is only hidden for a while.
     assert_eq!(app.system.dead[1].receive(10).await.unwrap().len(), 1);
@@ -91,17 +91,14 @@ async fn a_redrive_that_is_cut_off_leaves_the_letters_and_is_done_again() {
 async fn a_letter_stays_until_what_takes_its_place_is_on_its_queue() {
     let mut app = TestApp::new().await;
     app.allow_leftovers();
-    app.tell(&[registered("srv-1", "cus-1", app.at(1))]).await;
-    app.pass(1);
-    app.system.metering.open_run(app.time.now()).await.unwrap();
-    app.system.pump_shards().await.unwrap();
+    send_a_job(&app).await;
     app.system.jobs.send(vec!["?".to_owned()]).await.unwrap();
     let_die(&app, &app.system.jobs).await;
     assert_eq!(dead_letters(&app), [0, 2]);
     let [_, dead] = &app.system.dead;
     // Neither the run's messages nor the one nobody can read get through.
-    let shards = Metering { shards: Arc::new(Broken), ..app.system.metering.clone() };
-    let jobs = Metering { jobs: Arc::new(Broken), ..app.system.metering.clone() };
+    let shards = Metering { shards: Arc::new(Broken::Refuses), ..app.system.metering.clone() };
+    let jobs = Metering { jobs: Arc::new(Broken::Refuses), ..app.system.metering.clone() };
     for metering in [shards, jobs] {
         assert!(metering.redrive(&[dead]).await.is_err());
         app.pass_secs(721);

@@ -80,12 +80,13 @@ impl Installation {
                 Ok((system.metering.clone(), dead))
             }
             Parts::Cloud { sdk, stage } => {
-                let (prefix, mut queues) = (prefix(stage), Vec::<Arc<dyn Queue>>::new());
-                for name in ["metering", "jobs", "metering-dead", "jobs-dead"] {
-                    queues.push(Arc::new(SqsQueue::named(sdk, &format!("{prefix}-{name}")).await?));
-                }
-                let dead = queues.split_off(2);
-                let [shards, jobs] = <[_; 2]>::try_from(queues).map_err(|_| anyhow::anyhow!("two queues"))?;
+                let queue = async |name: &str| {
+                    let queue: Arc<dyn Queue> =
+                        Arc::new(SqsQueue::named(sdk, &format!("{}-{name}", prefix(stage))).await?);
+                    anyhow::Ok(queue)
+                };
+                let (shards, jobs) = (queue("metering").await?, queue("jobs").await?);
+                let dead = vec![queue("metering-dead").await?, queue("jobs-dead").await?];
                 Ok((Metering { store: self.store.clone(), shards, jobs, clock: self.clock.clone() }, dead))
             }
         }

@@ -37,6 +37,9 @@ pub struct Capacity {
 }
 
 impl Area {
+    /// Every area.
+    pub const ALL: [Self; 4] = [Self::Ledger, Self::Registry, Self::Rollups, Self::Other];
+
     fn index(self) -> usize {
         match self {
             Self::Ledger => 0,

@@ -8,6 +8,7 @@ use crate::system::System;
 use crate::trace::{self, Happening};
 use anyhow::{Context, bail};
 use domain::money::round_half_even;
+use domain::plan::Price;
 use domain::timeline::State;
 use domain::{Hour, Id, Timestamp, Unit};
 use providers::Queue;
@@ -91,18 +92,16 @@ async fn measure(servers: u64, per_wallet: u64) -> anyhow::Result<Hourly> {
     let time = SimulatedClock::new(Timestamp::parse(BEGIN)?);
     let system = System::open(None, time.clock(), None).await?;
     system.store.billing_switch(true, time.now()).await?;
-    let directory = tempfile::tempdir()?;
-    let plans = directory.path().join("plans.csv");
-    std::fs::write(&plans, "flavor,monthly_price_usd\nsmall,5.00\n")?;
+    let plan = Id::new("small")?;
     let happening = |n: u64| -> anyhow::Result<Happening> {
         let at = time.now();
         let server = Id::new(&format!("srv-{n:08}"))?;
         let customer = Id::new(&format!("cus-{:08}", n / per_wallet))?;
-        let (plan, state) = (Id::new("small")?, State::running());
+        let (plan, state) = (plan.clone(), State::running());
         Ok(Happening { at, fact: Fact::Registered { server, customer, unit: Unit::Usd, plan, state, at } })
     };
     let happenings = (0..servers).map(happening).collect::<anyhow::Result<Vec<_>>>()?;
-    tell(&system.store, &trace::read_prices(&plans)?, &happenings, time.now()).await?;
+    tell(&system.store, &trace::Prices::from([(plan, Price::parse("5.00")?)]), &happenings, time.now()).await?;
     drop(happenings);
     let bar = bar(u64::from(HOURS_BEFORE) + 1, "hours");
     let mut hourly = Hourly::default();
@@ -139,7 +138,7 @@ async fn hour(system: &System, servers: u64) -> anyhow::Result<Hourly> {
 
 fn units(store: &Store) -> Hourly {
     let mut all = Hourly::default();
-    for area in [Area::Ledger, Area::Registry, Area::Rollups, Area::Other] {
+    for area in Area::ALL {
         let units = store.capacity().units(area);
         all.write_tenths += units.write_tenths;
         all.read_tenths += units.read_tenths;
