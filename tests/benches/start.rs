@@ -8,30 +8,50 @@
 #![allow(missing_docs)]
 #![recursion_limit = "256"]
 
+use api::new_id;
+use auth::Signer;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::Router;
 use axum::extract::{Path as UrlPath, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use domain::run::shard_of;
+use sandbox::{Config, Processor, Sandbox};
 use serde_json::{Value, json};
 use skymeter::embedded::{Call, Embedded};
 use skymeter::feed::Feed;
+use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use store::{Store, StoreConfig, TableNames};
+use store::{Store, StoreConfig, TableNames, keys};
 use tests::{id, registered};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 /// Starts of each function.
 const STARTS: usize = 15;
-const TOKEN: &str = "a-token-that-only-monitors-know";
+/// In this order: the biller gets the jobs that metering sent.
+const FUNCTIONS: [&str; 11] = [
+    "metering",
+    "biller",
+    "projector",
+    "health",
+    "auth",
+    "billing",
+    "payments",
+    "admin",
+    "webhooks",
+    "lifecycle",
+    "mailer",
+];
+/// Who asks the areas: an admin, so that all answer.
+const ADMIN: &str = "usr_admin";
 
 /// The runtime API and AWS, as one function sees them.
 #[derive(Clone)]
@@ -41,6 +61,11 @@ struct Cloud {
     done: Arc<Notify>,
     /// Bodies sent to any queue.
     sent: Arc<Mutex<Vec<String>>>,
+    /// The private key of access tokens, and a token of [`ADMIN`].
+    pem: Arc<str>,
+    token: Arc<Mutex<String>>,
+    /// Signs as Stripe does.
+    sandbox: Arc<Sandbox>,
 }
 
 /// One start of one function.
@@ -55,7 +80,10 @@ struct Turn {
 #[tokio::main]
 async fn main() {
     let embedded = Embedded::open(None, Feed::new("skymeter-ledger", 1)).expect("a database");
-    let cloud = Cloud { embedded, turn: Arc::default(), done: Arc::default(), sent: Arc::default() };
+    let pem = Signer::generate_pem().expect("the system has randomness").expose().into();
+    let sandbox = Arc::new(Sandbox::start(Config::default()).await.expect("the sandbox starts"));
+    let (turn, done, sent, token) = Default::default();
+    let cloud = Cloud { embedded, turn, done, sent, pem, token, sandbox };
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let router = Router::new()
@@ -66,10 +94,10 @@ async fn main() {
         .with_state(cloud.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
 
-    prepare(&address).await;
+    let token = prepare(&address, &cloud.pem).await;
+    *cloud.token.lock().expect("a lock") = token;
     println!("function       size, KiB   zip, KiB   init, ms (worst)   first, ms   second, ms   peak memory, MiB");
-    // In this order: the biller gets the jobs that metering sent.
-    for name in ["metering", "biller", "projector", "health"] {
+    for name in FUNCTIONS {
         let program = tests::root().join("target/lambda").join(name).join("bootstrap");
         let Ok(bytes) = std::fs::read(&program) else {
             println!("{name:<10} is not built: cargo functions --lambda-dir target/lambda");
@@ -96,8 +124,8 @@ async fn main() {
     }
 }
 
-/// Tables, a server that is due, and prices.
-async fn prepare(address: &str) {
+/// Tables, a server that is due, prices, and somebody signed in: the token.
+async fn prepare(address: &str, pem: &str) -> String {
     let credentials = Credentials::new("test", "test", None, None, "bench");
     let sdk = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -113,6 +141,20 @@ async fn prepare(address: &str) {
     let plan = tests::plan(tests::PLAN, "7.30", domain::plan::Metering::Hourly);
     store.plan_put(&plan).await.expect("the plan is stored");
     store.fleet_apply(&[registered("srv-1", "cus-1", began)], now).await.expect("the server is registered");
+    let signer = Signer::from_pem(&api::Secret::new(pem.to_owned()), now).expect("a new key is a key");
+    store.access_key_add(signer.public()).await.expect("the key is known");
+    let session = new_id("ses", now);
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let put = store.client().put_item().table_name(&store.tables().main);
+    let put = put
+        .item(keys::PK, text(&keys::access(&id(ADMIN))))
+        .item(keys::SK, text(keys::ACCESS))
+        .item("status", text("active"))
+        .item("role", text("admin"))
+        .item("sessions", AttributeValue::Ss(vec![session.to_string()]))
+        .item("keys", AttributeValue::M(HashMap::new()));
+    put.send().await.expect("the admin is there");
+    signer.sign(&id(ADMIN), &session, now).expect("it signs")
 }
 
 /// Two events for a function.
@@ -136,11 +178,36 @@ fn events(name: &str, cloud: &Cloud) -> Vec<Value> {
             let jobs = sent.iter().find(|body| body.contains("srv-1")).expect("metering sent a job").clone();
             vec![message(jobs.clone()), message(jobs)]
         }
-        "projector" => vec![sample("projector-stream.json"), sample("projector-stream.json")],
-        _ => {
-            let mut request = sample("health-billing-daemon.json");
-            request["headers"]["authorization"] = json!(format!("Bearer {TOKEN}"));
-            vec![request.clone(), request]
+        "projector" => vec![sample("projector-stream.json"); 2],
+        "mailer" => vec![sample("mailer-mails.json"); 2],
+        "lifecycle" => vec![sample("lifecycle-schedule.json"); 2],
+        "webhooks" => {
+            let mut request = sample("webhooks-stripe.json");
+            // Of no object that is ours to ask Stripe for: what is measured is this side.
+            let body = request["body"].as_str().expect("a body").replace("\"payment_intent\"", "\"customer\"");
+            for (name, value) in cloud.sandbox.signed(Processor::Stripe, &body) {
+                request["headers"][name.to_lowercase()] = json!(value);
+            }
+            request["body"] = json!(body);
+            vec![request; 2]
+        }
+        "auth" => {
+            let mut request = sample("billing-balance.json");
+            request["rawPath"] = json!("/api/v1/.well-known/jwks.json");
+            request["requestContext"]["http"]["path"] = request["rawPath"].clone();
+            vec![request; 2]
+        }
+        area => {
+            let file = match area {
+                "health" => "health-billing-daemon.json",
+                "billing" => "billing-balance.json",
+                "payments" => "payments-list.json",
+                _ => "admin-users.json",
+            };
+            let mut request = sample(file);
+            let token = cloud.token.lock().expect("a lock").clone();
+            request["headers"]["authorization"] = json!(format!("Bearer {token}"));
+            vec![request; 2]
         }
     }
 }
@@ -186,8 +253,19 @@ fn spawn(program: &Path, address: &str) -> Child {
         .env("AWS_ENDPOINT_URL", &endpoint)
         .env("LEDGER_TABLE", "skymeter-ledger")
         .env("MAIN_TABLE", "skymeter-main")
-        .env("MONITOR_TOKEN_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:monitor")
-        .envs(["METERING_QUEUE_URL", "JOBS_QUEUE_URL", "PARKED_QUEUE_URL"].map(|name| (name, &queue)))
+        .env("IDENTITY_TABLE", "skymeter-identity")
+        .env("ACCESS_KEY_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:access-key")
+        .env("STRIPE_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:stripe")
+        .env("PAYPAL_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:1:secret:paypal")
+        .env("STRIPE_BASE_URL", &endpoint)
+        .env("PAYPAL_BASE_URL", &endpoint)
+        .env("PAYMENT_RETURN_URL", &endpoint)
+        .env("SCHEDULE_NAME", "skymeter-metering")
+        .env("MAIL_FROM", "billing@example.com")
+        .env("MAIL_PRODUCT", "Skymeter")
+        .env("MAIL_FRONTEND_URL", &endpoint)
+        .env("MAIL_SUPPORT", "help@example.com")
+        .envs(["METERING_QUEUE_URL", "JOBS_QUEUE_URL", "PARKED_QUEUE_URL", "MAIL_QUEUE_URL"].map(|name| (name, &queue)))
         .stdout(Stdio::null())
         .stderr(Stdio::inherit())
         .spawn()
@@ -266,7 +344,20 @@ async fn aws(State(cloud): State<Cloud>, headers: HeaderMap, body: String) -> Re
         let taken = entries.iter().map(|e| json!({ "Id": e["Id"], "MessageId": "1", "MD5OfMessageBody": "" }));
         json!({ "Successful": taken.collect::<Vec<_>>(), "Failed": [] })
     } else {
-        json!({ "ARN": request["SecretId"], "Name": "monitor", "SecretString": TOKEN })
+        json!({ "ARN": request["SecretId"], "Name": "secret", "SecretString": secret(&cloud, &request["SecretId"]) })
     };
     ([("content-type", "application/x-amz-json-1.1")], answer.to_string()).into_response()
+}
+
+/// What stands in a secret: the sandbox's own keys.
+fn secret(cloud: &Cloud, arn: &Value) -> String {
+    let Config { stripe, paypal, .. } = Config::default();
+    match arn.as_str().and_then(|arn| arn.rsplit(':').next()) {
+        Some("access-key") => cloud.pem.to_string(),
+        Some("stripe") => json!({ "key": stripe.secret_key, "webhook_secrets": stripe.webhook_secrets }).to_string(),
+        _ => {
+            let (client_id, client_secret, webhook_id) = (paypal.client_id, paypal.client_secret, paypal.webhook_id);
+            json!({ "client_id": client_id, "client_secret": client_secret, "webhook_id": webhook_id }).to_string()
+        }
+    }
 }

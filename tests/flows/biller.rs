@@ -172,7 +172,7 @@ async fn expired_jobs_are_done_without_billing_and_counted_on_their_run() {
     app.system.store.run_expired(through.minus(1), 1).await.unwrap();
     assert_eq!(app.system.store.run_get(through.minus(1)).await.unwrap(), None);
     app.bill().await;
-    let (_, health) = app.get("/api/health/billing-daemon").await.unwrap();
+    let health = app.billing_daemon().await.json;
     assert_eq!((health["jobsExpired"].as_u64(), health["status"].as_str()), (Some(2), Some("ok")));
     app.verify().await;
 }

@@ -160,9 +160,9 @@ async fn what_failed_in_an_earlier_try_is_no_failure_of_the_run() {
     let store = &app.system.store;
     let through = app.system.metering.open_run(app.time.now()).await.unwrap();
     store.run_failed(through, 3, "DynamoDB was away", app.time.now()).await.unwrap();
-    let (_, body) = app.get("/api/health/billing-daemon").await.unwrap();
+    let body = app.billing_daemon().await.json;
     assert_eq!((body["status"].as_str(), body["errorMessage"].as_str()), (Some("failed"), Some("DynamoDB was away")));
     app.system.pump_shards().await.unwrap();
-    let (_, body) = app.get("/api/health/billing-daemon").await.unwrap();
+    let body = app.billing_daemon().await.json;
     assert_eq!((body["status"].as_str(), body["errorMessage"].as_str()), (Some("ok"), None));
 }

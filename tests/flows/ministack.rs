@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 use tests::{CENT, TestApp, registered};
 
 /// A running ministack; gone when this is.
-struct Ministack {
+pub struct Ministack {
     process: Child,
-    sdk: SdkConfig,
+    pub sdk: SdkConfig,
 }
 
 impl Drop for Ministack {
@@ -27,7 +27,7 @@ impl Drop for Ministack {
 
 impl Ministack {
     /// `None` where it is not installed. In CI (`MINISTACK` is set) that is a failure.
-    async fn start() -> Option<Self> {
+    pub async fn start() -> Option<Self> {
         let program = std::env::var("MINISTACK").unwrap_or_else(|_| "ministack".to_owned());
         let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let endpoint = format!("http://127.0.0.1:{port}");

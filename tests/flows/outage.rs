@@ -3,12 +3,13 @@
 use super::biller::{LONG, biller, failures, messages};
 use aws_lambda_events::dynamodb::Event;
 use domain::Unit;
+use domain::account::Role;
 use skymeter::chaos::{Chaos, Rates, Tamper};
 use skymeter::embedded::Call;
 use skymeter::system::event;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tests::{CENT, TestApp, registered};
+use tests::{Answer, CENT, TestApp, ask, registered};
 
 /// Counts the calls that arrive.
 #[derive(Clone, Debug, Default)]
@@ -53,9 +54,11 @@ async fn where_every_call_is_throttled_each_handler_says_so_and_does_its_work_la
     let bodies = messages(&app).await;
 
     let biller = biller(&app);
+    let (health, admin) = (health::router(app.kit(health::AREA)), app.sign_in("usr_admin", Role::Admin).await);
     chaos.set_quiet(false);
     assert_eq!(failures(&biller, &bodies, LONG).await.len(), bodies.len());
-    let (status, problem) = app.get("/api/health/billing-daemon").await.unwrap();
+    let Answer { status, json: problem, .. } =
+        ask(&health, "GET", "/api/health/billing-daemon", Some(&admin), None).await;
     assert_eq!((status, problem["code"].as_str()), (503, Some("unavailable")));
     assert!(!problem.to_string().contains("Throughput"), "{problem}");
     assert_eq!(app.get("/health").await.unwrap().0, 200);

@@ -1,15 +1,18 @@
 //! Every sample in `events/` goes through the handler it is for.
 
 use aws_lambda_events::sqs::SqsEvent;
+use axum::Router;
+use axum::body::Body;
 use biller::Biller;
+use domain::account::Role;
 use lambda_http::request::LambdaRequest;
 use projector::Projector;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
-use tests::{TestApp, time};
-use tower::ServiceExt;
+use tests::{Answer, TestApp, send, time};
 
 fn sample(name: &str) -> serde_json::Value {
     let text = fs::read_to_string(tests::root().join("events").join(name)).unwrap();
@@ -23,12 +26,21 @@ fn each_sample_has_its_test_here() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     let tested = [
+        "admin-users.json",
+        "auth-login.json",
         "biller-jobs.json",
+        "billing-balance.json",
         "health-billing-daemon.json",
         "health-get.json",
+        // These three in `flows/mail.rs`.
+        "lifecycle-schedule.json",
+        "mailer-bounce.json",
+        "mailer-mails.json",
         "metering-schedule.json",
         "metering-shard.json",
+        "payments-list.json",
         "projector-stream.json",
+        "webhooks-stripe.json",
     ];
     assert_eq!(files, tested.map(str::to_owned).into());
 }
@@ -76,17 +88,58 @@ async fn the_projector_adds_the_page_the_biller_wrote() {
     assert_eq!((total.server_hours, total.amount_steps), (1, 6_849));
 }
 
+/// A sample as Lambda hands it over, for whoever has that token. It must come from a route of the template.
+async fn answered(router: Router, name: &str, token: &str) -> Answer {
+    let mut event = sample(name);
+    if event["headers"]["authorization"].is_string() {
+        event["headers"]["authorization"] = format!("Bearer {token}").into();
+    }
+    if event["routeKey"] != "$default" {
+        let template = fs::read_to_string(tests::root().join("template.yaml")).unwrap();
+        let route = event["routeKey"].as_str().unwrap();
+        assert!(template.contains(&format!("RouteKey: {route}\n")), "{name}: {route}");
+    }
+    let request: LambdaRequest = serde_json::from_value(event).unwrap();
+    let request = lambda_http::Request::from(request).map(|body| Body::from(body.to_vec()));
+    send(&router, request).await
+}
+
 #[tokio::test]
 async fn health_answers_its_requests() {
     let app = app().await;
+    let admin = app.sign_in("usr_admin", Role::Admin).await;
     for (name, status) in [("health-get.json", "ok"), ("health-billing-daemon.json", "never_run")] {
-        let request: LambdaRequest = serde_json::from_value(sample(name)).unwrap();
-        let router =
-            health::router(health::Health { store: app.system.store.clone(), clock: app.time.clock(), monitors: None });
-        let request = lambda_http::Request::from(request).map(|body| axum::body::Body::from(body.to_vec()));
-        let response = router.oneshot(request).await.unwrap();
-        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body["status"], status, "{name}");
+        let answer = answered(health::router(app.kit(health::AREA)), name, &admin).await;
+        assert_eq!(answer.json["status"], status, "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_areas_answer_their_requests() {
+    let app = app().await;
+    let shop = app.shop().await.shop;
+    // Who signs in with the sample, and who asks with the others.
+    app.register_and_verify(&auth::router(shop.auth.clone()), "ada@example.com").await;
+    let (user, admin) = (app.sign_in("usr_1", Role::User).await, app.sign_in("usr_2", Role::Admin).await);
+    let signed_in = answered(auth::router(shop.auth), "auth-login.json", "").await;
+    assert!(signed_in.status == 200 && signed_in.json["access_token"].is_string(), "{}", signed_in.json);
+    let balance = answered(billing::router(shop.billing), "billing-balance.json", &user).await;
+    assert_eq!(balance.json["custom_credits"]["amount"], "0.00", "{}", balance.json);
+    let payments = answered(payments::router(shop.payments), "payments-list.json", &user).await;
+    assert_eq!(payments.json, json!({ "data": [], "next_cursor": null }));
+    let users = answered(admin::router(shop.admin), "admin-users.json", &admin).await;
+    assert_eq!(users.json["data"][0]["email"], "ada@example.com", "{}", users.json);
+}
+
+#[tokio::test]
+async fn webhooks_take_an_event_that_is_signed_and_park_what_is_nobodys() {
+    let app = app().await;
+    let shop = app.shop().await;
+    let router = || webhooks::router(app.kit(webhooks::AREA), shop.shop.cashier.clone());
+    assert_eq!(answered(router(), "webhooks-stripe.json", "").await.json, json!({ "received": true }));
+    let parked = app.system.store.unmatched_list(10, None).await.unwrap().data;
+    assert_eq!(parked.iter().map(|one| one.object.as_str()).collect::<Vec<_>>(), ["pi_3Q1sample"]);
+    // Its signature holds for five minutes.
+    app.pass_secs(600);
+    assert_eq!(answered(router(), "webhooks-stripe.json", "").await.status, 400);
 }

@@ -1,6 +1,7 @@
 //! A story in which every function does all it can, and everything it asks for is written down: what the guards about
 //! permissions and about reads look at.
 
+use super::shop_story::customers;
 use async_trait::async_trait;
 use biller::Biller;
 use providers::{Depth, Queue, QueueError, Received};
@@ -25,12 +26,22 @@ pub struct Seen {
 
 /// Writes down what is called, for the function whose turn it is.
 #[derive(Clone, Debug, Default)]
-struct Recorder(Arc<Mutex<(&'static str, Vec<Seen>)>>);
+pub struct Recorder(Arc<Mutex<(&'static str, Vec<Seen>)>>);
 
 impl Recorder {
     /// From now on it is this function's turn.
-    fn turn(&self, function: &'static str) {
+    pub fn turn(&self, function: &'static str) {
         self.0.lock().unwrap().0 = function;
+    }
+
+    /// A queue whose calls are written down.
+    pub fn queue(&self, inner: &EmbeddedQueue, name: &'static str) -> Arc<dyn Queue> {
+        Arc::new(Recorded { inner: inner.clone(), name, recorder: self.clone() })
+    }
+
+    /// What was seen.
+    pub fn take(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.0.lock().unwrap().1)
     }
 
     fn saw(&self, operation: &str, body: Value) {
@@ -78,14 +89,14 @@ impl Queue for Recorded {
 }
 
 /// A run and all its work, each function in its turn.
-async fn run(app: &TestApp, recorder: &Recorder) {
+pub async fn run(app: &TestApp, recorder: &Recorder) {
     let system = &app.system;
     recorder.turn("metering");
     system.metering.open_run(app.time.now()).await.unwrap();
     system.pump_shards().await.unwrap();
     // A biller of its own, because the queue it parks on is looked at, too.
-    let parked = Recorded { inner: system.parked.clone(), name: "parked", recorder: recorder.clone() };
-    let biller = Biller::new(system.store.clone(), Arc::new(parked), app.time.clock());
+    let parked = recorder.queue(&system.parked, "parked");
+    let biller = Biller::new(system.store.clone(), parked, app.time.clock());
     loop {
         recorder.turn("");
         let messages = system.jobs.receive(10).await.unwrap();
@@ -100,22 +111,24 @@ async fn run(app: &TestApp, recorder: &Recorder) {
     }
     recorder.turn("projector");
     system.pump_feed().await.unwrap();
-    recorder.turn("health");
-    app.get("/api/health/billing-daemon").await.unwrap();
     recorder.turn("");
 }
 
-/// Ends, transfers, late facts, prices, very many states, balances below zero, parked jobs, a proof.
+/// Everything: servers and their bills, and what customers and operators do.
 pub async fn story() -> Vec<Seen> {
+    let mut seen = fleet().await;
+    seen.extend(customers().await);
+    seen
+}
+
+/// Ends, transfers, late facts, prices, very many states, balances below zero, parked jobs, a proof.
+async fn fleet() -> Vec<Seen> {
     let recorder = Recorder::default();
     let chaos = Chaos::tampered(1, Rates::NONE, Box::new(recorder.clone()));
     let mut app = TestApp::with(None, Some(Arc::new(chaos))).await;
     app.allow_leftovers();
-    let recorded = |inner: &EmbeddedQueue, name| -> Arc<dyn Queue> {
-        Arc::new(Recorded { inner: inner.clone(), name, recorder: recorder.clone() })
-    };
-    app.system.metering.jobs = recorded(&app.system.jobs, "jobs");
-    app.system.metering.shards = recorded(&app.system.shards, "metering");
+    app.system.metering.jobs = recorder.queue(&app.system.jobs, "jobs");
+    app.system.metering.shards = recorder.queue(&app.system.shards, "metering");
 
     // What each function does when it starts.
     recorder.turn("metering");
@@ -154,5 +167,5 @@ pub async fn story() -> Vec<Seen> {
     app.proof().await;
     let rollups = skymeter::check::roll_up(&app.system.store).await.unwrap();
     app.system.store.rollup_rebuild(&rollups).await.unwrap();
-    std::mem::take(&mut recorder.0.lock().unwrap().1)
+    recorder.take()
 }

@@ -1,6 +1,7 @@
 //! `template.yaml` and `infra/*.yaml` say what the code says.
 
 use serde_yaml_ng::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 fn read(path: &str) -> String {
@@ -45,7 +46,7 @@ impl Statement {
     }
 }
 
-fn functions() -> Vec<String> {
+pub fn functions() -> Vec<String> {
     let folder = fs::read_dir(tests::root().join("functions")).unwrap();
     folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
@@ -146,10 +147,11 @@ fn the_queues_hand_over_what_the_functions_expect() {
         assert_eq!(event["Type"].as_str(), Some("SQS"), "{function}");
         event["Properties"].clone()
     };
-    let (jobs, shards) = (source("biller", "Jobs"), source("metering", "Shard"));
+    let (jobs, shards, mails) = (source("biller", "Jobs"), source("metering", "Shard"), source("mailer", "Mails"));
     assert_eq!((scalar(&jobs["Queue"]), jobs["BatchSize"].as_u64()), ("Queues.Outputs.JobsArn".to_owned(), Some(100)));
     assert_eq!(scalar(&shards["Queue"]), "Queues.Outputs.MeteringArn");
-    for source in [&jobs, &shards] {
+    assert_eq!(scalar(&mails["Queue"]), "Queues.Outputs.MailsArn");
+    for source in [&jobs, &shards, &mails] {
         assert_eq!(texts(&source["FunctionResponseTypes"]), ["ReportBatchItemFailures"]);
     }
     // On the event source, so that messages wait instead of failing; whatever the condition, there is a limit.
@@ -185,11 +187,13 @@ fn every_queue_is_a_standard_one_and_what_fails_five_times_raises_an_alarm() {
         assert!(queue["Properties"]["FifoQueue"].is_null(), "{name:?}");
     }
     let handed = &template["Resources"]["Alarms"]["Properties"]["Parameters"];
-    for (queue, function) in [("Jobs", "biller"), ("Metering", "metering")] {
+    for (queue, function) in [("Jobs", "biller"), ("Metering", "metering"), ("Mails", "mailer")] {
         let properties = &queues["Resources"][queue]["Properties"];
         let timeout = template["Resources"][function]["Properties"]["Timeout"].as_i64().unwrap();
         let visible_after = properties["VisibilityTimeout"].as_i64().unwrap();
-        assert!(visible_after >= 6 * timeout && visible_after >= skymeter::queue::VISIBILITY_SECS, "{queue}");
+        assert!(visible_after >= 6 * timeout, "{queue}");
+        // What bills must not come again sooner than it is tried with.
+        assert!(queue == "Mails" || visible_after >= skymeter::queue::VISIBILITY_SECS, "{queue}");
         let redrive = &properties["RedrivePolicy"];
         assert_eq!(redrive["maxReceiveCount"].as_u64(), Some(skymeter::queue::MAX_RECEIVES.into()), "{queue}");
         assert_eq!(skymeter::queue::MAX_RECEIVES, 5);
@@ -246,8 +250,9 @@ fn lambda_may_take_from_each_functions_trigger_and_write_its_log_and_no_other() 
                         "dynamodb:ListStreams",
                     ],
                 )),
-                // The schedule has a role of its own, made by SAM for this one function.
-                other => assert_eq!(other, Some("ScheduleV2"), "{name}"),
+                // The schedule has a role of its own, made by SAM for this one function; SNS, as a function URL, comes by the
+                // function's own policy, which SAM writes, too.
+                other => assert!(matches!(other, Some("ScheduleV2" | "SNS")), "{name}: {other:?}"),
             }
         }
         let all = statements(&name);
@@ -267,4 +272,114 @@ fn lambda_may_take_from_each_functions_trigger_and_write_its_log_and_no_other() 
 #[test]
 fn a_panic_is_one_failed_invocation() {
     assert!(read("Cargo.toml").contains("\npanic = \"unwind\"\n"));
+}
+
+/// What is read only where it is set: there is a default, or nothing follows from it.
+const OPTIONAL: [&str; 1] = ["MAIL_CONFIGURATION_SET"];
+
+/// Names of environment variables in a source file: texts of capitals with an underline.
+fn settings_in(path: &str) -> BTreeSet<String> {
+    let text = read(path);
+    let texts = text.split('"').skip(1).step_by(2);
+    let is_name = |text: &&str| {
+        text.contains('_') && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
+    texts.filter(is_name).filter(|name| !OPTIONAL.contains(name)).map(str::to_owned).collect()
+}
+
+/// A function's own environment in the template: names, and what they refer to.
+fn environment(template: &Value, function: &str) -> BTreeMap<String, String> {
+    let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
+    let variables = variables.as_mapping().into_iter().flatten();
+    variables.map(|(name, value)| (scalar(name), scalar(value))).collect()
+}
+
+#[test]
+fn each_function_is_given_the_settings_it_reads_and_no_other() {
+    let template = parsed("template.yaml");
+    for function in functions() {
+        let main = format!("functions/{function}/src/main.rs");
+        let mut read_by_code = settings_in(&main);
+        if tests::root().join(format!("functions/{function}/src/config.rs")).exists() {
+            read_by_code.extend(settings_in(&format!("functions/{function}/src/config.rs")));
+        }
+        if read(&main).contains("Cashier::from_env") {
+            read_by_code.extend(settings_in("shared/cashier/src/config.rs"));
+        }
+        // Read by `start::store` where it is there; who may touch the table is told its name.
+        read_by_code.remove("IDENTITY_TABLE");
+        if statements(&function).iter().any(|statement| statement.resource == "Tables.Outputs.IdentityArn") {
+            read_by_code.insert("IDENTITY_TABLE".to_owned());
+        }
+        let given: BTreeSet<String> = environment(&template, &function).into_keys().collect();
+        assert_eq!(given, read_by_code, "{function}");
+    }
+}
+
+#[test]
+fn a_secret_is_named_to_who_may_read_it_and_read_by_nobody_else() {
+    let template = parsed("template.yaml");
+    for function in functions() {
+        let secrets = environment(&template, &function).into_iter().filter(|(name, _)| name.ends_with("_SECRET_ARN"));
+        let named: BTreeSet<String> = secrets.map(|(_, parameter)| parameter).collect();
+        let may = statements(&function).into_iter().filter(|statement| statement.actions == [GET_SECRET]);
+        let may: BTreeSet<String> = may.map(|statement| statement.resource).collect();
+        assert_eq!(may, named, "{function}");
+        // The private key of access tokens.
+        assert_eq!(may.contains("AccessKeySecretArn"), function == "auth", "{function}");
+    }
+}
+
+/// What reading a secret needs.
+pub const GET_SECRET: &str = "secretsmanager:GetSecretValue";
+
+#[test]
+fn a_laptop_has_every_setting() {
+    let template = parsed("template.yaml");
+    let mut wanted: BTreeSet<String> =
+        functions().iter().flat_map(|function| environment(&template, function).into_keys()).collect();
+    let global = template["Globals"]["Function"]["Environment"]["Variables"].as_mapping().unwrap();
+    wanted.extend(global.keys().map(scalar));
+    // Empty unless a browser calls.
+    wanted.remove("ALLOWED_ORIGINS");
+    wanted.extend(["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(str::to_owned));
+    let json: serde_json::Value = serde_json::from_str(&read("infra/local.json")).unwrap();
+    let json: BTreeSet<String> = json["Parameters"].as_object().unwrap().keys().cloned().collect();
+    let env = read("infra/local.env");
+    let env = env.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+    let env: BTreeSet<String> = env.map(|(name, _)| name.to_owned()).collect();
+    assert_eq!(env, wanted);
+    assert_eq!(json, wanted);
+}
+
+/// An alarm that counts lines of a log counts lines the code writes.
+#[test]
+fn what_alarms_look_for_in_logs_is_what_functions_write() {
+    let (template, alarms) = (parsed("template.yaml"), parsed("infra/alarms.yaml"));
+    let handed = &template["Resources"]["Alarms"]["Properties"]["Parameters"];
+    let resources = alarms["Resources"].as_mapping().unwrap().values();
+    let filters: Vec<&Value> =
+        resources.filter(|resource| resource["Type"].as_str() == Some("AWS::Logs::MetricFilter")).collect();
+    assert!(filters.len() >= 2);
+    for filter in filters {
+        let properties = &filter["Properties"];
+        let group = scalar(&handed[scalar(&properties["LogGroupName"]).as_str()]);
+        let function = group.strip_suffix("Logs").unwrap().to_lowercase();
+        assert!(functions().contains(&function), "{group}");
+        let pattern = scalar(&properties["FilterPattern"]);
+        let line = pattern.strip_prefix("{ $.fields.message = \"").and_then(|rest| rest.strip_suffix("\" }"));
+        let line = line.unwrap_or_else(|| panic!("{pattern}"));
+        let written = format!("\"{}", line.strip_suffix('*').map_or_else(|| format!("{line}\""), str::to_owned));
+        let mut places = vec![format!("functions/{function}/src")];
+        if read(&format!("functions/{function}/Cargo.toml")).contains("cashier.workspace") {
+            places.push("shared/cashier/src".to_owned());
+        }
+        assert!(places.iter().any(|place| sources(place).contains(&written)), "{function} never logs {written}");
+    }
+}
+
+/// All files of a folder.
+fn sources(folder: &str) -> String {
+    let files = fs::read_dir(tests::root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|file| file.is_file()).map(|file| fs::read_to_string(file).unwrap()).collect()
 }

@@ -1,8 +1,8 @@
 //! `/health` and `/api/health/billing-daemon`.
 
+use domain::account::Role;
 use serde_json::json;
-use tests::{CENT, TestApp, id, registered};
-use tower::ServiceExt;
+use tests::{CENT, TestApp, ask, id, registered};
 
 #[tokio::test]
 async fn health_answers_at_its_paths_and_nothing_else_does() {
@@ -17,8 +17,7 @@ async fn health_answers_at_its_paths_and_nothing_else_does() {
 #[tokio::test]
 async fn a_system_that_never_ran_says_so() {
     let app = TestApp::new().await;
-    let (status, body) = app.get("/api/health/billing-daemon").await.unwrap();
-    assert_eq!(status, 200);
+    let body = app.billing_daemon().await.json;
     assert_eq!((body["status"].as_str(), body["warningThresholdExceeded"].as_bool()), (Some("never_run"), Some(true)));
     assert!(body["lastRunAt"].is_null() && body["lastRunSuccess"].is_null());
 }
@@ -30,7 +29,7 @@ async fn the_last_runs_figures_are_exact_and_stale_after_90_minutes() {
         (0..25).map(|n| registered(&format!("srv-{n}"), &format!("cus-{}", n % 4), app.at(1))).collect();
     app.tell(&facts).await;
     app.hours(3).await;
-    let (_, body) = app.get("/api/v1/health/billing-daemon").await.unwrap();
+    let body = app.billing_daemon().await.json;
     assert_eq!(
         body,
         json!({
@@ -43,9 +42,9 @@ async fn the_last_runs_figures_are_exact_and_stale_after_90_minutes() {
     assert_eq!(25 * CENT, 250_000);
     app.pass_secs(90 * 60);
     assert_eq!(app.get("/health/billing-daemon").await.unwrap().0, 404);
-    assert_eq!(app.get("/api/health/billing-daemon").await.unwrap().1["status"], "ok");
+    assert_eq!(app.billing_daemon().await.json["status"], "ok");
     app.pass_secs(1);
-    let (_, body) = app.get("/api/health/billing-daemon").await.unwrap();
+    let body = app.billing_daemon().await.json;
     assert_eq!((body["status"].as_str(), body["warningThresholdExceeded"].as_bool()), (Some("stale"), Some(true)));
 }
 
@@ -59,38 +58,40 @@ async fn a_run_with_parked_jobs_has_failed_and_names_the_servers() {
     }
     app.tell(&[fact]).await;
     app.hours(1).await;
-    let (_, body) = app.get("/api/health/billing-daemon").await.unwrap();
+    let body = app.billing_daemon().await.json;
     assert_eq!((body["status"].as_str(), body["lastRunSuccess"].as_bool()), (Some("failed"), Some(false)));
     assert_eq!(body["errorMessage"].as_str(), Some("jobs were parked for: srv-1"));
 }
 
 #[tokio::test]
-async fn where_monitors_have_a_token_only_they_see_how_billing_is_doing() {
+async fn only_admins_see_how_billing_is_doing() {
     let app = TestApp::new().await;
-    let (old, new) = ("an-old-token-of-a-monitor", "a-new-token-of-a-monitor");
-    let monitors = Some(api::Tokens::parse(&format!("{new} {old}")).unwrap());
-    let health = health::Health { store: app.system.store.clone(), clock: app.time.clock(), monitors };
-    let ask = |path: &'static str, authorization: Option<String>| {
-        let router = health::router(health.clone());
-        async move {
-            let request = axum::http::Request::get(path);
-            let request = authorization.into_iter().fold(request, |r, value| r.header("authorization", value));
-            router.oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap()
-        }
-    };
+    let router = health::router(app.kit(health::AREA));
     let path = "/api/health/billing-daemon";
-    for token in [old, new] {
-        for scheme in ["Bearer", "bearer"] {
-            assert_eq!(ask(path, Some(format!("{scheme} {token}"))).await.status(), 200);
-        }
+    let user = app.sign_in("usr_1", Role::User).await;
+    for (token, status, code) in
+        [(None, 401, "unauthenticated"), (Some(user.as_str()), 403, "admins_only"), (Some("x"), 401, "unauthenticated")]
+    {
+        let answer = ask(&router, "GET", path, token, None).await;
+        assert_eq!((answer.status, answer.json["code"].as_str()), (status, Some(code)));
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        assert_eq!(answer.headers.get("www-authenticate").map(String::as_str), (status == 401).then_some("Bearer"));
     }
-    for wrong in [None, Some(old.to_owned()), Some(format!("Basic {old}")), Some("Bearer nonsense".to_owned())] {
-        let response = ask(path, wrong.clone()).await;
-        assert_eq!(response.status(), 401, "{wrong:?}");
-        assert_eq!(response.headers()["www-authenticate"], "Bearer");
-        assert_eq!(response.headers()["content-type"], "application/problem+json");
+    assert_eq!(ask(&router, "GET", "/health", None, None).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_pages_of_the_api_come_whole_from_here() {
+    let app = TestApp::new().await;
+    let router = health::router(app.kit(health::AREA));
+    for path in ["/docs/", "/docs/swagger-ui-bundle.js", "/docs/swagger-initializer.js", "/redoc", "/openapi.json"] {
+        let answer = ask(&router, "GET", path, None, None).await;
+        assert_eq!(answer.status, 200, "{path}");
+        let policy = &answer.headers["content-security-policy"];
+        assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("http"), "{path}: {policy}");
     }
-    assert_eq!(ask("/health", None).await.status(), 200);
+    assert_eq!(ask(&router, "GET", "/docs", None, None).await.headers["location"], "/docs/");
+    assert_eq!(ask(&router, "GET", "/docs/../secret", None, None).await.status, 404);
 }
 
 #[tokio::test]
@@ -100,6 +101,6 @@ async fn a_message_nobody_can_read_does_not_look_like_a_run() {
     providers::Queue::send(&app.system.jobs, vec!["?".to_owned()]).await.unwrap();
     app.system.pump(&|_| {}).await.unwrap();
     assert_eq!(app.system.parked.all().unwrap().len(), 1);
-    let (_, body) = app.get("/api/health/billing-daemon").await.unwrap();
+    let body = app.billing_daemon().await.json;
     assert_eq!(body["status"], "never_run");
 }

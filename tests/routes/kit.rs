@@ -20,7 +20,7 @@ fn router() -> Router {
         .route("/panic", get(explode))
         .route("/slow", get(|| async { tokio::time::sleep(MAX_TIME + Duration::from_secs(1)).await }))
         .route("/refused", get(|| async { Problem::new(StatusCode::CONFLICT, "taken", "Somebody has it.") }));
-    serve(area, Router::new().route("/alone", get(|| async { "here" })))
+    serve(&[], area, Router::new().route("/alone", get(|| async { "here" })))
 }
 
 async fn ask(request: Request<Body>) -> (Response<()>, String) {

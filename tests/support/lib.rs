@@ -3,7 +3,12 @@
 // The SDK's futures nest deeper than rustc's default.
 #![recursion_limit = "256"]
 
+mod accounts;
+mod shop;
+mod sign_in;
+
 use anyhow::bail;
+use api::Kit;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use domain::plan::{Metering, Plan, PlanVersion, Price, Terms};
@@ -11,7 +16,6 @@ use domain::tenure::WalletId;
 use domain::timeline::State;
 use domain::wallet::Page;
 use domain::{Hour, Id, Timestamp, Unit};
-use health::Health;
 use skymeter::chaos::Chaos;
 use skymeter::check::{Proof, prove};
 use skymeter::commands::replay::SimulatedClock;
@@ -20,6 +24,10 @@ use std::path::Path;
 use std::sync::Arc;
 use store::{Fact, FactOutcome};
 use tower::ServiceExt;
+
+pub use accounts::{Account, PASSWORD, called_from, login, login_with};
+pub use shop::TestShop;
+pub use sign_in::{Answer, ask, send};
 
 /// When every test begins: in the middle of a month, at a full hour.
 pub const BEGIN: &str = "2026-11-10T00:00:00Z";
@@ -190,11 +198,15 @@ impl TestApp {
         proof
     }
 
+    /// The kit of an area.
+    #[must_use]
+    pub fn kit(&self, area: &'static str) -> Kit {
+        Kit::new(area, self.system.store.clone(), self.time.clock())
+    }
+
     /// A GET through the router: status and JSON.
     pub async fn get(&self, path: &str) -> anyhow::Result<(u16, serde_json::Value)> {
-        let router =
-            health::router(Health { store: self.system.store.clone(), clock: self.time.clock(), monitors: None });
-        let response = router.oneshot(Request::get(path).body(Body::empty())?).await?;
+        let response = health::router(self.kit(health::AREA)).oneshot(Request::get(path).body(Body::empty())?).await?;
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), 1 << 20).await?;
         if body.is_empty() {

@@ -1,20 +1,18 @@
 //! `GET /health/billing-daemon`: the last run's figures, from its record and the hour's totals.
 
-use crate::Health;
-use api::Problem;
+use api::{Admin, Kit, Problem};
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
 use domain::run::{HourTotal, Run, STALE_SECS};
 use domain::{Amount, Timestamp, Unit};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Runs whose expired jobs are shown: a job expires six hours after it was issued, so they are never the last run's.
 const RUNS_LOOKED_AT: u16 = 24;
 
 /// How billing is doing. Field names are those of the system this replaces, where it had them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BillingDaemon {
     /// `never_run`, `running`, `ok`, `failed` or `stale`.
@@ -46,27 +44,22 @@ pub struct BillingDaemon {
     pub error_message: Option<String>,
 }
 
-pub async fn show(State(health): State<Health>, headers: HeaderMap) -> Result<Json<BillingDaemon>, Problem> {
-    let presented = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
-    if health.monitors.as_ref().is_some_and(|tokens| !presented.is_some_and(|token| tokens.hold(token))) {
-        return Err(Problem::unauthenticated());
-    }
-    let now = health.clock.now();
-    let runs = health.store.run_list(RUNS_LOOKED_AT).await?;
+/// How the last billing run went.
+#[utoipa::path(
+    get, path = "/health/billing-daemon", tag = "health", operation_id = "billing_daemon",
+    responses((status = 200, body = BillingDaemon)), security(("bearer" = ["admin"]))
+)]
+pub async fn show(_: Admin, State(kit): State<Kit>) -> Result<Json<BillingDaemon>, Problem> {
+    let now = kit.clock.now();
+    let runs = kit.store.run_list(RUNS_LOOKED_AT).await?;
     let expired = runs.iter().map(|run| run.expired).sum();
     let Some(run) = runs.into_iter().next() else {
         return Ok(Json(BillingDaemon::of(None, expired, [HourTotal::default(); 2], now)));
     };
     let hour = run.through.minus(1);
-    let usd = health.store.hour_total(Unit::Usd, hour).await?;
-    let tokens = health.store.hour_total(Unit::Token, hour).await?;
+    let usd = kit.store.hour_total(Unit::Usd, hour).await?;
+    let tokens = kit.store.hour_total(Unit::Token, hour).await?;
     Ok(Json(BillingDaemon::of(Some(run), expired, [usd, tokens], now)))
-}
-
-/// The token of `Bearer <token>`; the scheme in any case (RFC 9110, 11.1).
-fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 impl BillingDaemon {

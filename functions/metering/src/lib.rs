@@ -1,8 +1,8 @@
 //! Metering: on schedule, finds the servers that are due and puts per-server jobs on the queue.
 //!
-//! Owns: opening an hour's run, the hop through its own queue (one message per shard, so that no invocation lists the whole
-//! fleet), and packing jobs. Does *not* compute an amount, and keeps no state that billing depends on: two schedulers, or a
-//! shard listed twice, only send jobs that the biller finds billed already.
+//! Owns: opening an hour's run (on schedule, or when an admin asks for one), the hop through its own queue (one message per
+//! shard, so that no invocation lists the whole fleet), and packing jobs. Does *not* compute an amount, and keeps no state that
+//! billing depends on: two schedulers, or a shard listed twice, only send jobs that the biller finds billed already.
 
 mod pack;
 mod redrive;
@@ -10,10 +10,11 @@ mod shard;
 
 use api::Clock;
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
-use domain::job::ShardMessage;
+use domain::job::{RunMessage, ShardMessage};
 use domain::run::SHARDS;
 use domain::time::{Hour, Timestamp};
 use providers::{Queue, QueueError};
+use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 use store::{Store, StoreError};
@@ -56,6 +57,14 @@ pub enum MeteringError {
     },
 }
 
+/// What stands in its own queue.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Message {
+    Shard(ShardMessage),
+    Run(RunMessage),
+}
+
 impl Metering {
     /// The Lambda's entry: a schedule's event, or a batch of its own shard messages.
     ///
@@ -93,12 +102,12 @@ impl Metering {
         Ok(through)
     }
 
-    /// Lists the shards of a batch. What fails comes again.
+    /// Lists the shards of a batch, and opens the runs that were asked for in it. What fails comes again.
     pub async fn handle_shards(&self, batch: SqsEvent) -> SqsBatchResponse {
         let mut response = SqsBatchResponse::default();
         for message in batch.records {
-            if let Err(error) = self.handle_shard(message.body.as_deref().unwrap_or_default()).await {
-                tracing::error!(error = %error, "a shard failed");
+            if let Err(error) = self.handle_message(message.body.as_deref().unwrap_or_default()).await {
+                tracing::error!(error = %error, "a message failed");
                 let mut failure = BatchItemFailure::default();
                 failure.item_identifier = message.message_id.unwrap_or_default();
                 response.batch_item_failures.push(failure);
@@ -107,8 +116,14 @@ impl Metering {
         response
     }
 
-    async fn handle_shard(&self, body: &str) -> Result<(), MeteringError> {
-        let message: ShardMessage = serde_json::from_str(body)?;
+    async fn handle_message(&self, body: &str) -> Result<(), MeteringError> {
+        match serde_json::from_str(body)? {
+            Message::Shard(message) => self.handle_shard(message).await,
+            Message::Run(message) => self.open_run(message.run_at).await.map(drop),
+        }
+    }
+
+    async fn handle_shard(&self, message: ShardMessage) -> Result<(), MeteringError> {
         let result = self.dispatch_shard(message.clone()).await;
         if let Err(error) = &result {
             // The message comes again in any case; the run's record is only for people.

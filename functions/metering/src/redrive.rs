@@ -2,7 +2,7 @@
 //! everything that is due, and the letters go.
 
 use crate::{Metering, MeteringError};
-use domain::job::{JobMessage, ShardMessage};
+use domain::job::{JobMessage, RunMessage, ShardMessage};
 use domain::time::Hour;
 use providers::Queue;
 
@@ -57,5 +57,7 @@ impl Metering {
 }
 
 fn is_ours(body: &str) -> bool {
-    serde_json::from_str::<JobMessage>(body).is_ok() || serde_json::from_str::<ShardMessage>(body).is_ok()
+    serde_json::from_str::<JobMessage>(body).is_ok()
+        || serde_json::from_str::<ShardMessage>(body).is_ok()
+        || serde_json::from_str::<RunMessage>(body).is_ok()
 }

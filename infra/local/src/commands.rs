@@ -1,5 +1,6 @@
 //! The commands of `skymeter`.
 
+pub mod admin;
 pub mod cost;
 pub mod export;
 pub mod load;
@@ -7,6 +8,7 @@ pub mod preflight;
 pub mod rebuild;
 pub mod redrive;
 pub mod replay;
+pub mod sandbox;
 pub mod switch;
 pub mod up;
 pub mod verify;

@@ -65,6 +65,18 @@ impl DataDir {
         self.path.join("queues.sqlite")
     }
 
+    /// The private key of access tokens.
+    #[must_use]
+    pub fn access_key(&self) -> PathBuf {
+        self.path.join("access-key.pem")
+    }
+
+    /// The mailbox's folder.
+    #[must_use]
+    pub fn mails(&self) -> PathBuf {
+        self.path.join("mails")
+    }
+
     /// Whether it was created just now.
     #[must_use]
     pub fn is_fresh(&self) -> bool {

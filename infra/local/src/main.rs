@@ -5,7 +5,7 @@
 
 use clap::{Parser, Subcommand};
 use domain::Timestamp;
-use skymeter::commands::{cost, export, load, preflight, rebuild, redrive, replay, switch, up, verify};
+use skymeter::commands::{admin, cost, export, load, preflight, rebuild, redrive, replay, sandbox, switch, up, verify};
 use skymeter::installation::Target;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,12 +36,16 @@ enum Command {
     Redrive(On),
     /// Switch hourly billing on or off, from the next full hour.
     Switch(Switch),
+    /// Make the owner of an address an admin, or an ordinary user again.
+    Admin(Admin),
     /// Load prices and servers from CSV files.
     Load(Load),
     /// Before a deploy: are the secrets there, and the tables of a version this release knows? Changes nothing.
     Preflight(Preflight),
     /// What a fleet costs a month in the cloud, from an hour of it measured here.
     Cost(Cost),
+    /// Stand-ins for Stripe and PayPal by themselves, until Ctrl-C.
+    Sandbox(Sandbox),
 }
 
 /// What a command works on.
@@ -71,13 +75,30 @@ impl From<On> for Target {
 }
 
 #[derive(clap::Args)]
+struct Admin {
+    /// The address somebody has registered with.
+    email: String,
+    /// Take the role away.
+    #[arg(long)]
+    revoke: bool,
+    #[command(flatten)]
+    on: On,
+}
+
+#[derive(clap::Args)]
 struct Preflight {
     /// The stage to be deployed.
     #[arg(long, value_parser = ["dev", "prod"])]
     stage: String,
-    /// ARN of the secret that holds the monitors' token.
+    /// ARN of the secret that holds the private key of access tokens.
     #[arg(long)]
-    monitor_token_secret: Option<String>,
+    access_key_secret: Option<String>,
+    /// ARN of Stripe's secret.
+    #[arg(long)]
+    stripe_secret: Option<String>,
+    /// ARN of PayPal's secret.
+    #[arg(long)]
+    paypal_secret: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -91,6 +112,19 @@ struct Cost {
     /// CSV `item,usd,note` instead of our prices.
     #[arg(long)]
     prices: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct Sandbox {
+    /// Port on 127.0.0.1; 0 for any free one.
+    #[arg(long, default_value_t = 4700)]
+    port: u16,
+    /// Where Stripe's webhooks go; without it they wait.
+    #[arg(long, value_name = "URL")]
+    stripe_webhook: Option<String>,
+    /// Where PayPal's webhooks go; without it they wait.
+    #[arg(long, value_name = "URL")]
+    paypal_webhook: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -188,11 +222,20 @@ async fn main() -> ExitCode {
         Command::Rebuild(on) => rebuild::run(&on.into()).await,
         Command::Redrive(on) => redrive::run(&on.into()).await,
         Command::Switch(Switch { to, on }) => switch::run(&on.into(), to == "on").await,
-        Command::Preflight(Preflight { stage, monitor_token_secret }) => {
-            preflight::run(&stage, monitor_token_secret.as_deref()).await
+        Command::Admin(Admin { email, revoke, on }) => admin::run(&on.into(), &email, revoke).await,
+        Command::Preflight(Preflight { stage, access_key_secret, stripe_secret, paypal_secret }) => {
+            let secrets = [
+                ("AccessKeySecretArn", access_key_secret.as_deref()),
+                ("StripeSecretArn", stripe_secret.as_deref()),
+                ("PaypalSecretArn", paypal_secret.as_deref()),
+            ];
+            preflight::run(&stage, &secrets).await
         }
         Command::Cost(Cost { servers, per_wallet, prices }) => {
             cost::run(&cost::Options { servers, per_wallet, prices }).await
+        }
+        Command::Sandbox(Sandbox { port, stripe_webhook, paypal_webhook }) => {
+            sandbox::run(&sandbox::Options { port, stripe_webhook, paypal_webhook }).await
         }
         Command::Load(Load { trace, plans, start, on }) => load::run(&on.into(), &trace, &plans, start).await,
     };

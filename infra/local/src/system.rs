@@ -49,6 +49,10 @@ pub struct System {
     pub jobs: EmbeddedQueue,
     /// Jobs nobody could bill.
     pub parked: EmbeddedQueue,
+    /// Ids of mails in the outbox.
+    pub mails: EmbeddedQueue,
+    /// Where they go after five tries.
+    pub mails_dead: EmbeddedQueue,
     /// Where messages of `shards` and of `jobs` go after five tries.
     pub dead: [EmbeddedQueue; 2],
     /// The scheduled function.
@@ -82,6 +86,7 @@ impl System {
         let queues = QueueFile::open(queues.as_deref(), clock.clone())?;
         let (shards, jobs, parked) = (queues.queue("metering"), queues.queue("jobs"), queues.queue("parked"));
         let dead = [queues.queue("metering-dead"), queues.queue("jobs-dead")];
+        let (mails, mails_dead) = (queues.queue("mails"), queues.queue("mails-dead"));
         let unreliable = |queue: &EmbeddedQueue| -> Arc<dyn Queue> {
             match &chaos {
                 None => Arc::new(queue.clone()),
@@ -96,7 +101,22 @@ impl System {
         };
         let biller = Arc::new(Biller::new(store.clone(), Arc::new(parked.clone()), clock.clone()));
         let projector = Projector { store: store.clone(), clock: clock.clone() };
-        Ok(Self { store, sdk, clock, shards, jobs, parked, dead, metering, biller, projector, feed, chaos })
+        Ok(Self {
+            store,
+            sdk,
+            clock,
+            shards,
+            jobs,
+            parked,
+            mails,
+            mails_dead,
+            dead,
+            metering,
+            biller,
+            projector,
+            feed,
+            chaos,
+        })
     }
 
     /// Opens the run of the hour `scheduled` lies in and works until nothing is waiting. `progress` hears the number of
@@ -235,7 +255,11 @@ pub fn event(messages: &[Received]) -> SqsEvent {
 }
 
 /// Deletes what was done; what failed comes again.
-async fn settle(queue: &EmbeddedQueue, messages: Vec<Received>, response: &SqsBatchResponse) -> anyhow::Result<()> {
+pub(crate) async fn settle(
+    queue: &EmbeddedQueue,
+    messages: Vec<Received>,
+    response: &SqsBatchResponse,
+) -> anyhow::Result<()> {
     let failed: HashSet<&str> = response.batch_item_failures.iter().map(|f| f.item_identifier.as_str()).collect();
     let (again, done): (Vec<Received>, Vec<Received>) =
         messages.into_iter().partition(|message| failed.contains(message.id.as_str()));

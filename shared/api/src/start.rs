@@ -1,5 +1,7 @@
 //! What a function reads when it starts. A setting that is missing or malformed fails the start with a sentence that names it.
 
+use crate::clock::Clock;
+use crate::kit::Kit;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -94,6 +96,18 @@ pub fn store(sdk: &SdkConfig) -> Result<Store, StartError> {
         identity: std::env::var("IDENTITY_TABLE").unwrap_or_default(),
     };
     Ok(Store::new(StoreConfig { sdk: sdk.clone(), tables }))
+}
+
+/// The kit of an HTTP area: the store, the system's clock, and the origins of `ALLOWED_ORIGINS` (separated by commas; none where
+/// it is not set).
+///
+/// # Errors
+/// As [`store`].
+pub fn kit(area: &'static str, sdk: &SdkConfig) -> Result<Kit, StartError> {
+    let mut kit = Kit::new(area, store(sdk)?, Clock::system());
+    let origins = std::env::var("ALLOWED_ORIGINS").unwrap_or_default();
+    kit.origins = origins.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect();
+    Ok(kit)
 }
 
 /// The queue whose URL an environment variable holds.

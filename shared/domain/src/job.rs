@@ -233,6 +233,14 @@ pub struct ShardMessage {
     pub shard: u8,
 }
 
+/// The message that starts a run beside the schedule, on the same queue as metering's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunMessage {
+    /// When it was asked for: as with the schedule, the hour this lies in is the one that everything before is billed up to.
+    pub run_at: Timestamp,
+}
+
 /// What stands in the parked queue: a job nobody could bill, and why.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Parked {

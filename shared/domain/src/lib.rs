@@ -6,19 +6,26 @@
 //! Does *not*: read a clock, do I/O, know AWS, draw random numbers, read the environment. `now` is an argument.
 //! The arithmetic is fixed by the rating rules in `README.md` ("How a bill is computed").
 
+pub mod account;
+pub mod alerts;
+pub mod explain;
 #[cfg(test)]
 mod fixtures;
 pub mod id;
 pub mod job;
+pub mod mail;
 pub mod money;
+pub mod payment;
 pub mod plan;
 pub mod rating;
 pub mod run;
 pub mod settings;
+pub mod statement;
 pub mod tenure;
 pub mod time;
 pub mod timeline;
 pub mod trace;
+pub mod usage;
 pub mod verify;
 pub mod wallet;
 

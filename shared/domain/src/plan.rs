@@ -273,7 +273,7 @@ pub fn price_steps(
     Ok(steps)
 }
 
-fn in_force(steps: &[RateStep], hour: Hour) -> Option<Price> {
+pub(crate) fn in_force(steps: &[RateStep], hour: Hour) -> Option<Price> {
     steps.iter().rev().find(|step| step.from <= hour).and_then(|step| step.price)
 }
 

@@ -85,6 +85,12 @@ impl HoursPerMonth {
         entry.map_or(DEFAULT_HOURS_PER_MONTH, |(_, hours)| (*hours).clamp(1, MAX_HOURS_PER_MONTH))
     }
 
+    /// The value that was set last, and the first hour it holds for; no hour where it was never set.
+    #[must_use]
+    pub fn newest(&self) -> (Option<Hour>, u16) {
+        self.0.last().map_or((None, DEFAULT_HOURS_PER_MONTH), |(from, hours)| (Some(*from), *hours))
+    }
+
     /// Sets the value from the month after `now`'s on. Returns that month.
     ///
     /// # Errors
@@ -148,6 +154,36 @@ impl Schedule {
         &self.expression
     }
 
+    /// The values each field stands for, for schedulers that write them in another way.
+    ///
+    /// # Errors
+    /// [`SettingError::Cron`] where no two lists of values can say the same: days of the month *or* of the week (cron's
+    /// meaning where both are given), and the library's own marks `L`, `W` and `#`.
+    pub fn times(&self) -> Result<Times, SettingError> {
+        let pattern = &self.cron.pattern;
+        let wrong = |reason: &str| SettingError::Cron {
+            expression: self.expression.chars().take(80).collect(),
+            reason: reason.to_owned(),
+        };
+        let fields = [&pattern.minutes, &pattern.hours, &pattern.days, &pattern.months, &pattern.days_of_week];
+        if fields.iter().any(|field| field.has_modifiers()) {
+            return Err(wrong("L, W and # are not taken"));
+        }
+        let [minutes, hours, of_month, months, of_week] = fields.map(croner::CronComponent::values);
+        let (any_of_month, any_of_week) = (of_month.len() == 31, of_week.len() == 7);
+        let days = match (any_of_month, any_of_week) {
+            (true, true) => Days::All,
+            (true, false) if pattern.is_dom_wildcard() || pattern.matches_dom_and_dow() => Days::OfWeek(of_week),
+            (false, true) if pattern.is_dow_wildcard() || pattern.matches_dom_and_dow() => Days::OfMonth(of_month),
+            // One of the two alternatives is every day.
+            (true, false) | (false, true) => Days::All,
+            (false, false) => {
+                return Err(wrong("days of the month and days of the week cannot both be given; leave one of them *"));
+            }
+        };
+        Ok(Times { minutes, hours, days, months })
+    }
+
     /// The first time strictly after `after`, if there is one.
     #[must_use]
     pub fn next_after(&self, after: crate::Timestamp) -> Option<crate::Timestamp> {
@@ -157,10 +193,57 @@ impl Schedule {
     }
 }
 
+/// What a schedule's fields stand for, each in ascending order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// 0 to 59.
+    pub minutes: Vec<u16>,
+    /// 0 to 23.
+    pub hours: Vec<u16>,
+    /// Which days of these months.
+    pub days: Days,
+    /// 1 to 12.
+    pub months: Vec<u16>,
+}
+
+/// Days of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Days {
+    /// Every one.
+    All,
+    /// 1 to 31.
+    OfMonth(Vec<u16>),
+    /// 0, Sunday, to 6.
+    OfWeek(Vec<u16>),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Timestamp;
+
+    #[test]
+    fn a_schedule_is_told_in_values_or_refused_where_two_lists_cannot_say_it() {
+        let times = |text: &str| Schedule::parse(text).unwrap().times();
+        let days = |text: &str| times(text).unwrap().days;
+        let quarters = times("*/15 8-10,12 * feb,11 *").unwrap();
+        assert_eq!((quarters.minutes, quarters.hours), (vec![0, 15, 30, 45], vec![8, 9, 10, 12]));
+        assert_eq!((quarters.days, quarters.months), (Days::All, vec![2, 11]));
+        assert_eq!(days("0 0 * * sun,5-7"), Days::OfWeek(vec![0, 5, 6]));
+        assert_eq!(days("0 0 1,15 * ?"), Days::OfMonth(vec![1, 15]));
+        // Cron means "or" where both are given, so all days of the month are all days.
+        assert_eq!((days("0 0 1-31 * 1"), days("0 0 * * 1")), (Days::All, Days::OfWeek(vec![1])));
+        assert_eq!(days("0 0 1-31 * +1"), Days::OfWeek(vec![1]));
+        assert_eq!(days("0 0 * * */1"), Days::All);
+        for both in ["0 0 1 * 1", "0 0 1 * +1", "0 0 */2 * 1-5"] {
+            let error = times(both).unwrap_err().to_string();
+            assert!(error.contains("cannot both be given"), "{error}");
+        }
+        for mark in ["0 0 L * *", "0 0 15W * *", "0 0 * * 1#2", "0 0 * * 5L"] {
+            let error = times(mark).unwrap_err().to_string();
+            assert!(error.ends_with("L, W and # are not taken"), "{error}");
+        }
+    }
 
     #[test]
     fn a_schedule_is_checked_by_the_cron_library() {

@@ -141,6 +141,24 @@ impl Hour {
 }
 
 impl Month {
+    /// Parses `YYYY-MM`, 1970 to 9999.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn parse(text: &str) -> Result<Self, TimeError> {
+        let wrong = || TimeError(text.chars().take(40).collect());
+        let is_number = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        let (year, month) = text.split_once('-').ok_or_else(wrong)?;
+        if year.len() != 4 || month.len() != 2 || !is_number(year) || !is_number(month) {
+            return Err(wrong());
+        }
+        let (year, month): (u32, u32) = (year.parse().map_err(|_| wrong())?, month.parse().map_err(|_| wrong())?);
+        if year < 1970 || !(1..=12).contains(&month) {
+            return Err(wrong());
+        }
+        Ok(Self(year * 12 + month - 1))
+    }
+
     /// The first hour of the month.
     #[must_use]
     pub fn start(self) -> Hour {
@@ -233,6 +251,17 @@ mod tests {
         assert_eq!(last.month().end(), last.plus(1));
         assert_eq!(last.plus(1).month().to_string(), "2026-11");
         assert_eq!(Timestamp::parse("2024-02-29T12:00:00+02:00").unwrap().to_string(), "2024-02-29T10:00:00Z");
+    }
+
+    #[test]
+    fn months_parse_as_they_print() {
+        for month in ["1970-01", "2026-11", "9999-12"] {
+            assert_eq!(Month::parse(month).unwrap().to_string(), month);
+        }
+        for bad in ["", "2026", "2026-1", "2026-00", "2026-13", "1969-12", "2026-11-01", "+026-11", "26-11", "2026-١١"]
+        {
+            assert!(Month::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

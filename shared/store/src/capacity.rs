@@ -13,6 +13,8 @@ pub enum Area {
     Registry,
     /// Totals, revenue, events, stream markers.
     Rollups,
+    /// Users, sessions, who may do what.
+    Identity,
     /// Runs and settings.
     Other,
 }
@@ -33,19 +35,20 @@ pub struct Units {
 /// Counters of one process, shared by its stores.
 #[derive(Debug, Default)]
 pub struct Capacity {
-    areas: [[AtomicU64; 4]; 4],
+    areas: [[AtomicU64; 4]; 5],
 }
 
 impl Area {
     /// Every area.
-    pub const ALL: [Self; 4] = [Self::Ledger, Self::Registry, Self::Rollups, Self::Other];
+    pub const ALL: [Self; 5] = [Self::Ledger, Self::Registry, Self::Rollups, Self::Identity, Self::Other];
 
     fn index(self) -> usize {
         match self {
             Self::Ledger => 0,
             Self::Registry => 1,
             Self::Rollups => 2,
-            Self::Other => 3,
+            Self::Identity => 3,
+            Self::Other => 4,
         }
     }
 }

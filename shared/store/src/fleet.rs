@@ -5,6 +5,7 @@
 
 mod apply;
 mod close;
+mod customer;
 
 use crate::capacity::Area;
 use crate::client::Store;
@@ -169,6 +170,8 @@ pub struct FleetTenure {
     pub recheck: Option<Recheck>,
     /// Whether its last hour is on a page.
     pub closed: bool,
+    /// Since when it is closed.
+    pub closed_at: Option<Timestamp>,
     /// Revision of the item.
     pub rev: u32,
 }
@@ -208,6 +211,7 @@ impl TenureDoc {
             timeline: self.timeline,
             recheck: self.recheck,
             closed: self.closed_at.is_some(),
+            closed_at: self.closed_at,
             rev,
         }
     }

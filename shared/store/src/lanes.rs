@@ -22,6 +22,11 @@ struct Lane {
 }
 
 impl Lanes {
+    /// How many there are.
+    pub fn count(&self) -> u16 {
+        u16::try_from(self.0.len()).unwrap_or(u16::MAX)
+    }
+
     /// Takes a place in the first lane that has one.
     pub fn assign(&mut self, now: Hour) -> u16 {
         for lane in &mut self.0 {

@@ -1,18 +1,21 @@
-//! Totals over all wallets, from the ledger's stream. Each part of a stream batch is one transaction with a marker, so that a
-//! batch that comes twice counts once; `rebuild` works the same figures out from the ledger alone.
+//! Totals over all wallets, from the ledger's stream. Each part of a stream batch is one transaction with a marker, so
+//! that a batch that comes twice counts once; `rebuild` works the same figures out from the ledger alone.
 
 use crate::capacity::Area;
 use crate::client::Store;
 use crate::error::{StoreError, classify};
+use crate::expr;
 use crate::item::{Item, n, number, s, text};
 use crate::keys::{self, PK, SK, TTL};
+use crate::low_balance::LowBalance;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{Put, ReturnConsumedCapacity, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, TransactWriteItem, Update};
+use domain::alerts::{DEFAULT_THRESHOLDS, crossed};
 use domain::money::Unit;
 use domain::plan::Metering;
 use domain::run::HourTotal;
 use domain::wallet::{Kind, Page};
-use domain::{Amount, Hour, Month, Timestamp};
+use domain::{Hour, Id, Month, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Additions of one transaction, beside its marker.
@@ -21,26 +24,6 @@ const ADDITIONS_PER_WRITE: usize = 90;
 const MAX_TRIES: usize = 8;
 /// How long a marker is kept: a stream keeps its records for a day.
 const MARKER_SECS: i64 = 3 * 86_400;
-/// How long a low-balance event is kept.
-const EVENT_SECS: i64 = 30 * 86_400;
-/// Balances, in steps, whose undercutting is an event: 10, 5 and 0 USD (or the same in tokens).
-const THRESHOLDS: [i64; 3] = [10_000_000, 5_000_000, 0];
-
-/// A wallet's balance fell below a threshold.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LowBalance {
-    /// The wallet, as in its key.
-    pub wallet: String,
-    /// The threshold in steps.
-    pub threshold: i64,
-    /// The page that did it.
-    pub seq: u64,
-    /// The balance after it, in steps.
-    pub balance: i64,
-    /// When the page was written.
-    pub at: Timestamp,
-}
-
 /// What pages add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rollups {
@@ -50,6 +33,8 @@ pub struct Rollups {
     pub revenue: BTreeMap<(Unit, Month, Kind), i64>,
     /// Balances that fell.
     pub low_balances: BTreeSet<LowBalance>,
+    /// Customers with more than one lane: no page of theirs tells their balance.
+    pub several_lanes: BTreeSet<(Id, Unit)>,
 }
 
 /// One item's part of the additions.
@@ -57,10 +42,17 @@ pub struct Rollups {
 pub struct Addition {
     pk: String,
     sk: String,
-    /// Attribute and what is added to it.
-    add: BTreeMap<String, i64>,
-    /// Attributes of an event, put once.
-    event: Option<LowBalance>,
+    what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    /// Attributes, and what is added to each.
+    Sums(BTreeMap<String, i64>),
+    /// An event, put once.
+    Event(LowBalance),
+    /// A customer's balance to be watched.
+    Watch(Id, Unit),
 }
 
 impl Rollups {
@@ -83,17 +75,12 @@ impl Rollups {
             }
         }
         *self.revenue.entry((unit, page.at.hour().month(), page.kind)).or_default() += page.amount.steps();
-        for threshold in THRESHOLDS {
-            let limit = Amount::from_steps(threshold);
-            if page.before >= limit && page.after < limit {
-                self.low_balances.insert(LowBalance {
-                    wallet: page.wallet.to_string(),
-                    threshold,
-                    seq: page.seq,
-                    balance: page.after.steps(),
-                    at: page.at,
-                });
-            }
+        for threshold in crossed(&DEFAULT_THRESHOLDS, Some(page.before), page.after) {
+            let (wallet, seq, balance, at) = (page.wallet.clone(), page.seq, page.after, page.at);
+            self.low_balances.insert(LowBalance { wallet, threshold, seq, balance, at });
+        }
+        if page.wallet.lane > 0 {
+            self.several_lanes.insert((page.wallet.customer.clone(), unit));
         }
     }
 
@@ -113,20 +100,22 @@ impl Rollups {
                 .or_default()
                 .insert(kind.as_str().to_owned(), *steps);
         }
-        let sums = items.into_iter().map(|((pk, sk), add)| Addition { pk, sk, add, event: None });
-        let events = self.low_balances.iter().map(|event| Addition {
-            pk: keys::LOW_BALANCE.to_owned(),
-            sk: format!("{}#{}#{}", event.wallet, event.threshold, event.seq),
-            add: BTreeMap::new(),
-            event: Some(event.clone()),
+        let sums = items.into_iter().map(|((pk, sk), add)| Addition { pk, sk, what: What::Sums(add) });
+        let events = self.low_balances.iter().map(|event| {
+            let (pk, sk) = event.key();
+            Addition { pk, sk, what: What::Event(event.clone()) }
         });
-        sums.chain(events).collect()
+        let watched = self.several_lanes.iter().map(|(customer, unit)| {
+            let (pk, sk) = (keys::WATCH.to_owned(), keys::watched(customer, *unit));
+            Addition { pk, sk, what: What::Watch(customer.clone(), *unit) }
+        });
+        sums.chain(events).chain(watched).collect()
     }
 }
 
 impl Store {
-    /// Adds the roll-ups of one stream batch, named by its first and last sequence number. A batch that was added before
-    /// is not added again.
+    /// Adds the roll-ups of one stream batch, named by its first and last sequence number. A batch that was added
+    /// before is not added again.
     ///
     /// # Errors
     /// DynamoDB's: the batch comes again as a whole.
@@ -176,31 +165,25 @@ impl Store {
     }
 
     fn add_action(&self, addition: &Addition) -> Result<TransactWriteItem, StoreError> {
-        let invalid = |e: aws_sdk_dynamodb::error::BuildError| StoreError::Invalid(e.to_string());
-        if let Some(event) = &addition.event {
-            let item = HashMap::from([
-                (PK.to_owned(), s(&addition.pk)),
-                (SK.to_owned(), s(&addition.sk)),
-                ("balance".to_owned(), n(event.balance)),
-                ("at".to_owned(), n(event.at.secs())),
-                (TTL.to_owned(), n(event.at.secs() + EVENT_SECS)),
-            ]);
-            let put = Put::builder().table_name(&self.tables().main).set_item(Some(item)).build().map_err(invalid)?;
-            return Ok(TransactWriteItem::builder().put(put).build());
-        }
-        let names: Vec<&String> = addition.add.keys().collect();
+        let sums = match &addition.what {
+            What::Event(event) => return self.low_balance_action(event),
+            What::Watch(customer, unit) => return self.watch_action(customer, *unit, expr::WATCH_LANES, true),
+            What::Sums(sums) => sums,
+        };
+        let names: Vec<&String> = sums.keys().collect();
         let sum = (0..names.len()).map(|i| format!("#a{i} :a{i}")).collect::<Vec<_>>().join(", ");
         let mut update = Update::builder()
             .table_name(&self.tables().main)
             .key(PK, s(&addition.pk))
             .key(SK, s(&addition.sk))
             .update_expression(format!("ADD {sum}"));
-        for (i, (name, steps)) in addition.add.iter().enumerate() {
+        for (i, (name, steps)) in sums.iter().enumerate() {
             update = update
                 .expression_attribute_names(format!("#a{i}"), name)
                 .expression_attribute_values(format!(":a{i}"), n(steps));
         }
-        Ok(TransactWriteItem::builder().update(update.build().map_err(invalid)?).build())
+        let update = update.build().map_err(|e| StoreError::Invalid(e.to_string()))?;
+        Ok(TransactWriteItem::builder().update(update).build())
     }
 
     /// The total of one billed hour.
@@ -209,11 +192,24 @@ impl Store {
     /// DynamoDB's.
     pub async fn hour_total(&self, unit: Unit, hour: Hour) -> Result<HourTotal, StoreError> {
         let item = self.get(Area::Rollups, keys::totals(unit), keys::day(hour.day())).await?;
-        let read = |name: String| item.as_ref().and_then(|item| number::<i64>(item, &name)).unwrap_or(0);
-        Ok(HourTotal {
-            server_hours: u64::try_from(read(format!("s{:02}", hour.of_day()))).unwrap_or(0),
-            amount_steps: read(format!("a{:02}", hour.of_day())),
-        })
+        Ok(item.map_or_else(HourTotal::default, |item| read_total(&item, hour)))
+    }
+
+    /// The totals of some billed hours. One read for every day and unit, a hundred at once.
+    ///
+    /// # Errors
+    /// DynamoDB's.
+    pub async fn hour_totals(&self, hours: &BTreeSet<Hour>) -> Result<BTreeMap<(Unit, Hour), HourTotal>, StoreError> {
+        let days: BTreeSet<u32> = hours.iter().map(|hour| hour.day()).collect();
+        let units = [Unit::Usd, Unit::Token];
+        let keys = days.iter().flat_map(|day| units.map(|unit| (keys::totals(unit), keys::day(*day))));
+        let items = self.get_many(Area::Rollups, keys.collect()).await?;
+        let find = |unit: Unit, hour: Hour| {
+            let key = (keys::totals(unit), keys::day(hour.day()));
+            items.iter().find(|item| (text(item, PK), text(item, SK)) == (Some(&key.0), Some(&key.1)))
+        };
+        let totals = hours.iter().flat_map(|hour| units.map(|unit| (unit, *hour)));
+        Ok(totals.filter_map(|(unit, hour)| Some(((unit, hour), read_total(find(unit, hour)?, hour)))).collect())
     }
 
     /// Every stored total, in the form [`Rollups::additions`] gives: for comparing.
@@ -235,8 +231,8 @@ impl Store {
     /// Replaces every stored total by what the ledger gives; returns how many were different. Run it while nothing else
     /// adds: the local runner at start, an operator with billing stopped.
     ///
-    /// Low-balance events are put again, and not counted: one that is missing has usually expired, which is not wrong. None
-    /// can be too many, for its key names a page of the ledger, and there it stays.
+    /// Low-balance events are put again, and not counted: one that is missing has usually expired, which is not wrong.
+    /// None can be too many, for its key names a page of the ledger, and there it stays.
     ///
     /// # Errors
     /// DynamoDB's.
@@ -245,12 +241,12 @@ impl Store {
         let mut wanted: BTreeMap<(String, String), BTreeMap<String, i64>> = BTreeMap::new();
         let mut different = 0;
         for addition in rollups.additions() {
-            match addition.event {
-                Some(_) => {
+            match addition.what {
+                What::Event(_) | What::Watch(..) => {
                     let actions = vec![self.add_action(&addition)?];
                     self.transact(Area::Rollups, actions).await?;
                 }
-                None => drop(wanted.insert((addition.pk, addition.sk), addition.add)),
+                What::Sums(sums) => drop(wanted.insert((addition.pk, addition.sk), sums)),
             }
         }
         let keys: BTreeSet<&(String, String)> = wanted.keys().chain(stored.keys()).collect();
@@ -269,6 +265,14 @@ impl Store {
             request.send().await.map_err(|e| classify("PutItem", &e))?;
         }
         Ok(different)
+    }
+}
+
+fn read_total(item: &Item, hour: Hour) -> HourTotal {
+    let read = |name: String| number::<i64>(item, &name).unwrap_or(0);
+    HourTotal {
+        server_hours: u64::try_from(read(format!("s{:02}", hour.of_day()))).unwrap_or(0),
+        amount_steps: read(format!("a{:02}", hour.of_day())),
     }
 }
 

@@ -120,6 +120,27 @@ impl Store {
         answer.items().iter().map(read_run).collect()
     }
 
+    /// Runs before the one of an hour, newest first.
+    ///
+    /// # Errors
+    /// DynamoDB's, or a run that cannot be read.
+    pub async fn run_list_before(&self, before: Hour, most: u16) -> Result<Vec<Run>, StoreError> {
+        let request = self
+            .client()
+            .query()
+            .table_name(&self.tables().main)
+            .key_condition_expression(expr::BEFORE)
+            .expression_attribute_values(":pk", s(keys::RUN))
+            .expression_attribute_values(":before", s(keys::hour(before)))
+            .scan_index_forward(false)
+            .limit(most.into())
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = request.send().await.map_err(|e| classify("Query", &e))?;
+        self.capacity().read(Area::Other, answer.consumed_capacity.as_slice());
+        answer.items().iter().map(read_run).collect()
+    }
+
     /// The run of one hour.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ impl Store {
         Ok((pages, answer.last_evaluated_key))
     }
 
-    fn chain(&self, wallet: &WalletId) -> QueryFluentBuilder {
+    pub(crate) fn chain(&self, wallet: &WalletId) -> QueryFluentBuilder {
         self.client()
             .query()
             .table_name(&self.tables().ledger)
@@ -149,7 +149,7 @@ impl Store {
         }
     }
 
-    fn new_in_ledger(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
+    pub(crate) fn new_in_ledger(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
             .table_name(&self.tables().ledger)
             .set_item(Some(item))
@@ -161,7 +161,7 @@ impl Store {
     }
 }
 
-fn marker(page: &Page, key: &str) -> Item {
+pub(crate) fn marker(page: &Page, key: &str) -> Item {
     let mut item = HashMap::from([
         (PK.to_owned(), s(keys::key_marker(key))),
         (SK.to_owned(), n(0)),
@@ -177,7 +177,7 @@ fn marker(page: &Page, key: &str) -> Item {
 }
 
 /// The marker's reason is read before the page's: where both failed, the key's page has long been written.
-fn why_canceled(reasons: &[CancellationReason], page: &Page, key: &str) -> Result<AppendOnce, StoreError> {
+pub(crate) fn why_canceled(reasons: &[CancellationReason], page: &Page, key: &str) -> Result<AppendOnce, StoreError> {
     let failed = |index: usize| reasons.get(index).filter(|r| r.code() == Some("ConditionalCheckFailed"));
     if let Some(reason) = failed(MARKER) {
         let held =

@@ -2,19 +2,21 @@
 
 use crate::installation::prefix;
 use anyhow::Context;
-use api::{Tokens, start};
+use api::{secret, start};
 use store::{Store, StoreConfig, StoreError, TableNames};
 
-/// Checks that the stage's tables, where there are any, are not of a newer version, and that the secrets are there and hold
-/// what they should.
+/// The secrets of a stage: the template's parameter, and the ARN it is going to get.
+pub type Secrets<'a> = &'a [(&'static str, Option<&'a str>)];
+
+/// Checks that the stage's tables, where there are any, are not of a newer version, and that the secrets can be read.
 ///
 /// # Errors
 /// The first thing that stands in the way.
-pub async fn run(stage: &str, monitor_token_secret: Option<&str>) -> anyhow::Result<()> {
+pub async fn run(stage: &str, secrets: Secrets<'_>) -> anyhow::Result<()> {
     let sdk = start::sdk().await;
-    if let Some(arn) = monitor_token_secret {
-        Tokens::fetch(&sdk, "MonitorTokenSecretArn", arn).await?;
-        println!("the monitor's token is there");
+    for (name, arn) in secrets.iter().filter_map(|(name, arn)| Some((name, (*arn)?))) {
+        secret::fetch(&sdk, name, arn).await?;
+        println!("the secret of {name} is there");
     }
     let tables = TableNames::with_prefix(&prefix(stage));
     let main = tables.main.clone();

@@ -5,13 +5,15 @@ use super::bar;
 use super::load::tell;
 use crate::check::{prove, roll_up};
 use crate::data_dir::DataDir;
+use crate::shop::{Addresses, Shop};
 use crate::system::System;
-use crate::trace;
+use crate::{gateway, mailbox, trace};
 use anyhow::Context;
 use api::Clock;
 use domain::time::HOUR_SECS;
 use domain::{Timestamp, Unit};
-use health::Health;
+use sandbox::{Sandbox, Target};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -56,7 +58,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     bill_due(&system).await?;
     summary(&system).await?;
     if !options.exit {
-        serve(&system, listener).await?;
+        serve(&system, &data, listener).await?;
     }
     data.mark_clean()?;
     Ok(())
@@ -128,24 +130,39 @@ async fn summary(system: &System) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn serve(system: &System, listener: TcpListener) -> anyhow::Result<()> {
-    let address = listener.local_addr()?;
-    println!("\n  http://{address}/health\n  http://{address}/api/health/billing-daemon\n\nCtrl-C ends it.");
-    let router = health::router(Health { store: system.store.clone(), clock: system.clock.clone(), monitors: None });
+async fn serve(system: &System, data: &DataDir, listener: TcpListener) -> anyhow::Result<()> {
+    let own = format!("http://{}", listener.local_addr()?);
+    let sandbox = processors(&own).await?;
+    let addresses = Addresses { own: own.clone(), sandbox: sandbox.url().to_owned() };
+    let mut shop = Shop::open(system, Some(data), &addresses).await?;
+    println!("\n  {own}/docs      the API, to be tried out");
+    println!("  {own}/mailbox   the mails it sends");
+    println!("  {}    stand-ins of Stripe and PayPal: pay here, and let them misbehave", sandbox.url());
+    println!("\nCtrl-C ends it.");
+    let router = gateway::router(&shop).merge(mailbox::router(shop.mailbox.clone()));
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut served = stopped.clone();
     let server = tokio::spawn(async move {
         let shutdown = async move { drop(served.wait_for(|stop| *stop).await) };
-        axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(shutdown).await
     });
-    let billed = bill_on_schedule(system).await;
+    let worked = work_on_schedule(system, &mut shop).await;
     let _ = stop.send(true);
     server.await??;
-    billed
+    worked
+}
+
+/// Stand-ins of the payment processors, which send their webhooks here. What they know is gone with this process.
+async fn processors(own: &str) -> anyhow::Result<Sandbox> {
+    let mut config = sandbox::Config { delivering: sandbox::Delivering::Background, ..sandbox::Config::default() };
+    config.stripe.target = Some(Target::Url(format!("{own}/api/v1/payments/webhook")));
+    config.paypal.target = Some(Target::Url(format!("{own}/api/v1/payments/webhook/paypal")));
+    Sandbox::start(config).await
 }
 
 /// Until Ctrl-C or SIGTERM. A run in hand is finished: the signal is looked at between ticks.
-async fn bill_on_schedule(system: &System) -> anyhow::Result<()> {
+async fn work_on_schedule(system: &System, shop: &mut Shop) -> anyhow::Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut last = system.clock.now();
     loop {
@@ -164,7 +181,9 @@ async fn bill_on_schedule(system: &System) -> anyhow::Result<()> {
             }
             _ => system.pump(&|_| {}).await?,
         }
+        shop.work(now).await?;
     }
     println!("finishing the work in hand");
-    system.pump(&|_| {}).await
+    system.pump(&|_| {}).await?;
+    shop.pump_mails().await
 }

@@ -127,8 +127,8 @@ pub struct Adjustment {
     pub amount: Amount,
 }
 
-/// Compares the closed hours `[from, to)` with the facts, and says what must be posted: one adjustment per run of hours in
-/// the same direction, oldest first; an hour that changes to other seconds than its neighbour stands alone.
+/// Compares the closed hours `[from, to)` with the facts, and says what must be posted: one adjustment per run of hours of a
+/// month in the same direction, oldest first; an hour that changes to other seconds than its neighbour stands alone.
 pub fn reconcile(billed: &mut BilledHours, facts: Facts<'_>, from: Hour, to: Hour) -> Vec<Adjustment> {
     let mut found: Vec<Adjustment> = Vec::new();
     for hour in hours(from, to) {
@@ -139,7 +139,8 @@ pub fn reconcile(billed: &mut BilledHours, facts: Facts<'_>, from: Hour, to: Hou
         let amount = billed.set(hour, secs, facts);
         let joins = |last: &&mut Adjustment| {
             let against = last.amount.steps().signum() * amount.steps().signum() < 0;
-            last.to == hour && last.secs == secs && !against
+            // In one month, as a line is: then a month's sum needs no page to be split.
+            last.to == hour && last.secs == secs && !against && last.from.month() == hour.month()
         };
         match found.last_mut().filter(joins) {
             Some(last) => (last.to, last.amount) = (hour.plus(1), last.amount + amount),

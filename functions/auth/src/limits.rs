@@ -1,0 +1,106 @@
+//! How often something may be tried, and by whom it is counted.
+//!
+//! Whoever guesses must not get far, and must not be able to lock out whose password they guess. So tries are counted for an
+//! account *from one address*. The wider limit, for an account from everywhere, is only asked where nobody ever signed in to
+//! that account from that address: it stops a guesser with many addresses and never the owner at a usual place. A token out of
+//! the owner's mail makes a place usual, too.
+//!
+//! Every try counts, also one that succeeds, and before it is looked at: tries at the same time do not slip through.
+
+use crate::State;
+use crate::random::hash;
+use api::{ClientIp, Limit, Problem, address_bucket};
+use domain::Id;
+use domain::account::Email;
+
+/// A quarter of an hour, and an hour.
+const QUARTER_SECS: i64 = 900;
+const HOUR_SECS: i64 = 3_600;
+/// Sign-ins from one address in a quarter of an hour, whoever's.
+const SIGN_INS_PER_ADDRESS: u32 = 100;
+/// Sign-ins to one account from one address in a quarter of an hour.
+const SIGN_INS_PER_PAIR: u32 = 10;
+/// Sign-ins to one account in an hour from all addresses nobody signed in to it from.
+const SIGN_INS_ELSEWHERE: u32 = 50;
+/// Codes of a second factor in a quarter of an hour, from one usual address, or from all others together.
+const CODES: u32 = 10;
+/// Registrations from one address in an hour.
+const REGISTRATIONS_PER_ADDRESS: u32 = 60;
+/// Requests for a mail from one address in an hour.
+const MAILS_PER_ADDRESS: u32 = 30;
+/// Mails to one address in an hour that strangers can ask for. Beyond, the answer is the same and no mail goes out: those
+/// before still hold.
+const MAILS_PER_RECIPIENT: u32 = 5;
+/// Tokens presented from one address in a quarter of an hour.
+const TOKENS_PER_ADDRESS: u32 = 60;
+/// Passwords and codes asked again of one session in a quarter of an hour.
+const PROOFS_PER_SESSION: u32 = 10;
+/// Exports of one user in an hour.
+const EXPORTS: u32 = 6;
+
+/// An address as it is counted and remembered: hashed, with whom it is about.
+#[must_use]
+pub fn place(email: &Email, ip: ClientIp) -> String {
+    let mut hashed = hash(format!("{email}|{}", address_bucket(ip.0)));
+    hashed.truncate(32);
+    hashed
+}
+
+fn limit(bucket: String, most: u32, per_secs: i64) -> Limit {
+    Limit { bucket, most, per_secs }
+}
+
+/// A sign-in, before anything is known of the account.
+pub async fn sign_in(state: &State, email: &Email, ip: ClientIp) -> Result<(), Problem> {
+    let limits = [
+        limit(format!("sign-in:from:{}", address_bucket(ip.0)), SIGN_INS_PER_ADDRESS, QUARTER_SECS),
+        limit(format!("sign-in:pair:{}", place(email, ip)), SIGN_INS_PER_PAIR, QUARTER_SECS),
+    ];
+    state.kit.limit(&limits).await
+}
+
+/// A sign-in from where nobody signed in to that account before.
+pub async fn sign_in_elsewhere(state: &State, email: &Email) -> Result<(), Problem> {
+    let bucket = format!("sign-in:elsewhere:{}", hash(email.as_str()));
+    state.kit.limit(&[limit(bucket, SIGN_INS_ELSEWHERE, HOUR_SECS)]).await
+}
+
+/// A code of a second factor at a sign-in: few enough for six digits.
+pub async fn code(state: &State, user: &Id, usual_place: Option<&str>) -> Result<(), Problem> {
+    let bucket = format!("code:{user}:{}", usual_place.unwrap_or("elsewhere"));
+    state.kit.limit(&[limit(bucket, CODES, QUARTER_SECS)]).await
+}
+
+/// A registration.
+pub async fn registration(state: &State, ip: ClientIp) -> Result<(), Problem> {
+    let bucket = format!("register:{}", address_bucket(ip.0));
+    state.kit.limit(&[limit(bucket, REGISTRATIONS_PER_ADDRESS, HOUR_SECS)]).await
+}
+
+/// A request for a mail.
+pub async fn mail_request(state: &State, ip: ClientIp) -> Result<(), Problem> {
+    let bucket = format!("mail:from:{}", address_bucket(ip.0));
+    state.kit.limit(&[limit(bucket, MAILS_PER_ADDRESS, HOUR_SECS)]).await
+}
+
+/// Whether another mail may go to an address that strangers can ask for.
+pub async fn mail_allowed(state: &State, email: &Email) -> Result<bool, Problem> {
+    let limit = limit(format!("mail:to:{}", hash(email.as_str())), MAILS_PER_RECIPIENT, HOUR_SECS);
+    Ok(state.kit.store.limit_take(&limit, state.kit.clock.now()).await?.is_none())
+}
+
+/// A token out of a mail is presented.
+pub async fn token(state: &State, ip: ClientIp) -> Result<(), Problem> {
+    let bucket = format!("token:{}", address_bucket(ip.0));
+    state.kit.limit(&[limit(bucket, TOKENS_PER_ADDRESS, QUARTER_SECS)]).await
+}
+
+/// Somebody signed in proves once more who they are. Counted by session: a stolen one cannot lock out the others.
+pub async fn proof(state: &State, session: &Id) -> Result<(), Problem> {
+    state.kit.limit(&[limit(format!("proof:{session}"), PROOFS_PER_SESSION, QUARTER_SECS)]).await
+}
+
+/// An export.
+pub async fn export(state: &State, user: &Id) -> Result<(), Problem> {
+    state.kit.limit(&[limit(format!("export:{user}"), EXPORTS, HOUR_SECS)]).await
+}

@@ -1,0 +1,150 @@
+//! Access tokens, as every area checks them: ES256, a quarter of an hour, signed by `auth` alone.
+//!
+//! A token says who somebody is; whether the session still lives and what the account may do is read with every request.
+
+use crate::clock::Clock;
+use domain::Id;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use store::{AccessKey, Store, StoreError};
+
+/// Who issues access tokens.
+pub const ISSUER: &str = "skymeter";
+/// For whom.
+pub const AUDIENCE: &str = "skymeter-api";
+/// How long one holds, in seconds.
+pub const ACCESS_TOKEN_SECS: i64 = 900;
+/// How far two clocks of ours may differ, in seconds.
+const LEEWAY_SECS: i64 = 5;
+/// Longest token that is looked at, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 2_048;
+/// Shortest time between two looks for keys, in seconds: tokens with made-up key names cost no reads.
+const RELOAD_SECS: i64 = 10;
+
+/// What a token says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Issuer, [`ISSUER`].
+    pub iss: String,
+    /// Audience, [`AUDIENCE`].
+    pub aud: String,
+    /// The user.
+    pub sub: Id,
+    /// The session.
+    pub sid: Id,
+    /// Issued at, seconds since the epoch.
+    pub iat: i64,
+    /// Expires at, seconds since the epoch.
+    pub exp: i64,
+    /// Its own id.
+    pub jti: String,
+}
+
+/// Why a token does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// Forged, malformed, for somebody else, or signed with a key nobody knows.
+    #[error("the token does not hold")]
+    Invalid,
+    /// It was good once.
+    #[error("the token has expired")]
+    Expired,
+    /// The keys cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The public keys, kept in memory and read again when a token names one that is not known.
+#[derive(Clone)]
+pub struct AccessKeys {
+    store: Store,
+    clock: Clock,
+    known: Arc<RwLock<Known>>,
+}
+
+#[derive(Default)]
+struct Known {
+    keys: HashMap<String, DecodingKey>,
+    read_at: Option<i64>,
+}
+
+impl std::fmt::Debug for AccessKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AccessKeys")
+    }
+}
+
+impl AccessKeys {
+    /// None known yet: they are read with the first token.
+    #[must_use]
+    pub fn new(store: Store, clock: Clock) -> Self {
+        Self { store, clock, known: Arc::default() }
+    }
+
+    /// Checks a token.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::Invalid);
+        }
+        let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
+        let kid = header.kid.filter(|_| header.alg == Algorithm::ES256).ok_or(TokenError::Invalid)?;
+        let key = match self.known(&kid) {
+            Some(key) => key,
+            None => self.reload(&kid).await?.ok_or(TokenError::Invalid)?,
+        };
+        check(token, &key, self.clock.now().secs())
+    }
+
+    fn known(&self, kid: &str) -> Option<DecodingKey> {
+        let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.keys.get(kid).cloned()
+    }
+
+    async fn reload(&self, kid: &str) -> Result<Option<DecodingKey>, StoreError> {
+        let now = self.clock.now().secs();
+        {
+            let mut known = self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let lately = known.read_at.is_some_and(|at| (0..RELOAD_SECS).contains(&(now - at)));
+            if lately && !known.keys.is_empty() {
+                return Ok(None);
+            }
+            known.read_at = Some(now);
+        }
+        let keys = self.store.access_keys().await?;
+        let keys = keys.iter().filter_map(|key| Some((key.kid.clone(), decoding_key(key)?))).collect();
+        let mut known = self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.keys = keys;
+        Ok(known.keys.get(kid).cloned())
+    }
+}
+
+fn decoding_key(key: &AccessKey) -> Option<DecodingKey> {
+    let decoded = DecodingKey::from_ec_components(&key.x, &key.y);
+    if decoded.is_err() {
+        tracing::error!(kid = key.kid, "a public key cannot be read");
+    }
+    decoded.ok()
+}
+
+/// Checks signature, issuer, audience and time. Pure: for the fuzzer, too.
+///
+/// # Errors
+/// [`TokenError::Invalid`] or [`TokenError::Expired`].
+pub fn check(token: &str, key: &DecodingKey, now_secs: i64) -> Result<Claims, TokenError> {
+    let mut validation = Validation::new(Algorithm::ES256);
+    validation.set_issuer(&[ISSUER]);
+    validation.set_audience(&[AUDIENCE]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    // By our clock, below: the library's is the system's.
+    validation.validate_exp = false;
+    let claims = decode::<Claims>(token, key, &validation).map_err(|_| TokenError::Invalid)?.claims;
+    if claims.iat > now_secs.saturating_add(LEEWAY_SECS) {
+        return Err(TokenError::Invalid);
+    }
+    if claims.exp.saturating_add(LEEWAY_SECS) <= now_secs { Err(TokenError::Expired) } else { Ok(claims) }
+}

@@ -1,0 +1,90 @@
+//! What can go wrong at the counter: for the caller in words, for the operator in the log.
+
+use api::Problem;
+use axum::http::StatusCode;
+use domain::payment::{Processor, PurchaseError, RefundError};
+use providers::CallError;
+use store::StoreError;
+
+/// A failed action. Its text is for an operator; a caller gets the [`Problem`] made of it.
+#[derive(Debug, thiserror::Error)]
+pub enum CashierError {
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The processor did not do it, or nobody knows whether it did.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The processor is not set up here.
+    #[error("{0} is not set up")]
+    NotConfigured(Processor),
+    /// There is no such payment, or it is somebody else's.
+    #[error("there is no such payment")]
+    NotFound,
+    /// The same key stands for another payment.
+    #[error("the same key stands for another payment")]
+    OtherRequest,
+    /// The processor refused, and will do so again.
+    #[error("the processor refused: {0}")]
+    Refused(String),
+    /// The amount is not sold.
+    #[error(transparent)]
+    Purchase(#[from] PurchaseError),
+    /// It cannot be refunded.
+    #[error(transparent)]
+    Refund(#[from] RefundError),
+    /// The payment is not in a state for it. The words are for the caller.
+    #[error("{0}")]
+    State(&'static str),
+}
+
+impl CashierError {
+    /// A call that failed: a refusal for good is the caller's to know, everything else may be tried again.
+    pub(crate) fn of(error: CallError) -> Self {
+        Self::of_refusal(&error).unwrap_or(Self::Call(error))
+    }
+
+    /// A refusal for good.
+    pub(crate) fn of_refusal(error: &CallError) -> Option<Self> {
+        let refusal = error.refusal().filter(|refusal| !is_our_fault(refusal.status))?;
+        Some(Self::Refused(refusal.code.clone()))
+    }
+}
+
+/// Statuses that say something about our account or our speed, not about the payment.
+fn is_our_fault(status: u16) -> bool {
+    matches!(status, 401 | 403 | 408 | 425 | 429)
+}
+
+impl From<CashierError> for Problem {
+    fn from(error: CashierError) -> Self {
+        match error {
+            CashierError::Store(error) => error.into(),
+            CashierError::Call(error) => {
+                tracing::error!(error = %error, "a processor failed");
+                let detail = "The payment processor does not answer; try again with the same Idempotency-Key.";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "processor_unavailable", detail).retry_after(5)
+            }
+            CashierError::NotConfigured(processor) => {
+                let detail = format!("Payments by {processor} are not taken here.");
+                Self::new(StatusCode::CONFLICT, "processor_not_configured", detail)
+            }
+            CashierError::NotFound => Self::not_found(),
+            CashierError::OtherRequest => {
+                let detail = "This idempotency key stands for another payment.";
+                Self::new(StatusCode::CONFLICT, "key_reused", detail)
+            }
+            CashierError::Refused(code) => {
+                let detail = format!("The payment processor refused it: {code}.");
+                Self::new(StatusCode::CONFLICT, "processor_refused", detail)
+            }
+            CashierError::Purchase(error) => Self::field("/amount", error.to_string()),
+            CashierError::Refund(error) => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "not_refundable",
+                format!("It cannot be refunded: {error}."),
+            ),
+            CashierError::State(detail) => Self::new(StatusCode::CONFLICT, "wrong_state", detail),
+        }
+    }
+}

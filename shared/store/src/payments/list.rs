@@ -1,0 +1,116 @@
+//! A customer's payments, newest first.
+
+use super::{Payment, Store, StoreError, classify};
+use crate::capacity::Area;
+use crate::expr;
+use crate::item::{Item, read_document, s, text};
+use crate::keys::{self, PK, SK};
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use domain::payment::{Processor, Status};
+use domain::{Hour, Id, Timestamp};
+use std::collections::HashMap;
+
+/// Stretches of the index that are looked through for one page of a filtered list.
+const MAX_ROUNDS: usize = 5;
+
+/// Which of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PaymentFilter {
+    /// Only in this state.
+    pub status: Option<Status>,
+    /// Only by this processor.
+    pub processor: Option<Processor>,
+    /// Made at or after.
+    pub from: Option<Timestamp>,
+    /// Made before.
+    pub to: Option<Timestamp>,
+}
+
+impl PaymentFilter {
+    fn holds(&self, payment: &Payment) -> bool {
+        self.status.is_none_or(|status| status == payment.status)
+            && self.processor.is_none_or(|processor| processor == payment.processor)
+    }
+}
+
+/// A part of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentPage {
+    /// The payments.
+    pub payments: Vec<Payment>,
+    /// Where the next part begins. There may be one although nothing is left that the filter lets through.
+    pub next: Option<String>,
+}
+
+impl Store {
+    /// A customer's payments, newest first, at most `limit`. `after` is the `next` of the page before.
+    ///
+    /// # Errors
+    /// DynamoDB's, or a record that cannot be read.
+    pub async fn payments_of(
+        &self,
+        customer: &Id,
+        filter: &PaymentFilter,
+        limit: u16,
+        after: Option<String>,
+    ) -> Result<PaymentPage, StoreError> {
+        let (mut payments, mut start): (Vec<Payment>, _) = (Vec::new(), after);
+        let wanted = usize::from(limit.max(1));
+        for _ in 0..MAX_ROUNDS {
+            let (names, more) = self.payment_names(customer, filter, limit, start.as_deref()).await?;
+            let keys = names.iter().filter_map(|name| name.split_once('#')).filter_map(|(_, id)| Id::new(id).ok());
+            let keys = keys.map(|id| (keys::payment(&id), keys::PAYMENT.to_owned())).collect();
+            let items = self.get_many(Area::Other, keys).await?;
+            let found: HashMap<String, Payment> = items.iter().map(by_name).collect::<Result<_, _>>()?;
+            for name in &names {
+                start = Some(name.clone());
+                payments.extend(found.get(name).filter(|payment| filter.holds(payment)).cloned());
+                if payments.len() == wanted {
+                    let next = start.filter(|last| more || names.last() != Some(last));
+                    return Ok(PaymentPage { payments, next });
+                }
+            }
+            if !more {
+                return Ok(PaymentPage { payments, next: None });
+            }
+        }
+        Ok(PaymentPage { payments, next: start })
+    }
+
+    /// Sort keys of the index, newest first, and whether there are more.
+    async fn payment_names(
+        &self,
+        customer: &Id,
+        filter: &PaymentFilter,
+        limit: u16,
+        after: Option<&str>,
+    ) -> Result<(Vec<String>, bool), StoreError> {
+        let pk = keys::payments_of(customer);
+        let from = keys::due_before(filter.from.unwrap_or(Hour::EPOCH.start()));
+        // '~' comes after every character of a sort key.
+        let to = filter.to.map_or_else(|| "~".to_owned(), keys::due_before);
+        let start = after.map(|sk| HashMap::from([(PK.to_owned(), s(&pk)), (SK.to_owned(), s(sk))]));
+        let request = self
+            .client()
+            .query()
+            .table_name(&self.tables().main)
+            .key_condition_expression(expr::BETWEEN)
+            .expression_attribute_values(":pk", s(&pk))
+            .expression_attribute_values(":from", s(from))
+            .expression_attribute_values(":to", s(to))
+            .scan_index_forward(false)
+            .limit(i32::from(limit.max(1)))
+            .set_exclusive_start_key(start)
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = request.send().await.map_err(|e| classify("Query", &e))?;
+        self.capacity().read(Area::Other, answer.consumed_capacity.as_slice());
+        let names = answer.items().iter().filter_map(|item| text(item, SK).map(str::to_owned)).collect();
+        Ok((names, answer.last_evaluated_key.is_some()))
+    }
+}
+
+fn by_name(item: &Item) -> Result<(String, Payment), StoreError> {
+    let (payment, _) = read_document::<Payment>(item)?;
+    Ok((keys::payment_of(&payment), payment))
+}
