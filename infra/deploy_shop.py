@@ -126,7 +126,7 @@ class Shop:
     def sign_up(self, address):
         self.register(address)
         assert self.stage.ask("/api/v1/auth/login", None, "POST", {"email": address, "password": PASSWORD}, {})[0] != 200, "not proven"
-        self.said(204, "POST", "/auth/verify-email", body={"token": self.mailed_token(address)})
+        self.said(204, "POST", "/auth/verify-email", body={"token": self.mailed_token(address), "password": PASSWORD})
         return self.sign_in(address)
 
     def sign_in(self, address):
@@ -136,7 +136,7 @@ class Shop:
 
     def monitor(self, admin):
         """An API key that may read how things are, and nothing else."""
-        key = self.said(201, "POST", "/auth/api-keys", admin, {"name": "monitor", "scopes": ["health:read"]})["key"]
+        key = self.said(201, "POST", "/auth/api-keys", admin, {"name": "monitor", "scopes": ["health:read"], "password": PASSWORD})["key"]
         self.secrets.append(key)
         self.said(403, "GET", "/admin/users", key)
         return key

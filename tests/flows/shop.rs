@@ -36,8 +36,9 @@ async fn sign_up(shop: &TestShop) -> String {
     assert_eq!(shop.post("/auth/register", None, body).await.status, 202);
     let token = shop.mailed_token(EMAIL).await;
     let early = json!({ "email": EMAIL, "password": PASSWORD });
-    assert_eq!(shop.post("/auth/login", None, early.clone()).await.json["code"], "email_not_verified");
-    assert_eq!(shop.post("/auth/verify-email", None, json!({ "token": token })).await.status, 204);
+    assert_eq!(shop.post("/auth/login", None, early).await.json["code"], "invalid_credentials");
+    let proof = json!({ "token": token, "password": PASSWORD });
+    assert_eq!(shop.post("/auth/verify-email", None, proof).await.status, 204);
     sign_in(shop).await
 }
 

@@ -125,7 +125,7 @@ async fn things_of(app: &TestApp, shop: &TestShop, owner: &Account) -> BTreeMap<
     app.hours(1).await;
     let token = &login(&shop.router, "one@example.com", PASSWORD).await.json["access_token"];
     let token = token.as_str().unwrap();
-    let key = json!({ "name": "one", "scopes": ["billing:read"] });
+    let key = json!({ "name": "one", "scopes": ["billing:read"], "password": PASSWORD });
     let key = shop.post("/auth/api-keys", Some(token), key).await.json["id"].as_str().unwrap().to_owned();
     let intent =
         shop.post("/payments/intent", Some(token), json!({ "amount": "20.00", "save_method": true })).await.json;

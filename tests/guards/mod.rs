@@ -7,6 +7,7 @@ mod openapi;
 mod permissions;
 mod reads;
 mod routes;
+mod shop_play;
 mod shop_story;
 mod story;
 mod template;

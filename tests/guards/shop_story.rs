@@ -2,263 +2,19 @@
 //! each by its own function; the mailer, the webhooks and lifecycle do all they can.
 
 use super::routes::areas;
+use super::shop_play::{Play, TIME_LEFT, request, text};
 use super::story::{Recorder, Seen, run};
-use api::Kit;
-use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
-use cashier::{Cashier, CashierConfig, StripeAccount};
 use domain::Id;
-use lifecycle::Lifecycle;
-use mailer::{MailConfig, Mailing};
-use providers::paypal::PAYPAL_CERT_HOSTS;
-use providers::{FollowsSetting, HttpBounds, PayPalConfig, Queue, Secret, StripeConfig};
-use sandbox::{Card, Chance, Config, Delivery, Outcome, Processor, Sandbox, Target};
+use providers::Queue;
+use sandbox::{Card, Chance, Delivery, Outcome, Processor, Target};
 use serde_json::{Value, json};
-use skymeter::chaos::{Chaos, Rates};
-use skymeter::mailbox::Mailbox;
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tests::{Answer, PASSWORD, TestApp, ask, registered, send};
+use tests::{PASSWORD, ask, registered, send};
 use totp_rs::{Builder, Secret as TotpSecret};
 
 /// Another password than everybody's.
 const NEW_PASSWORD: &str = "another horse, another battery";
-/// Time one call of the mailer has.
-const TIME_LEFT: Duration = Duration::from_secs(60);
 const ADA: &str = "ada@example.com";
 const ROOT: &str = "root@example.com";
-
-/// The parts, and what was asked of them.
-struct Play {
-    app: TestApp,
-    recorder: Recorder,
-    sandbox: Sandbox,
-    areas: Vec<(&'static str, Router)>,
-    mailing: Mailing,
-    mailbox: Mailbox,
-    lifecycle: Lifecycle,
-    /// Operations that were answered with success: method and path.
-    done: Mutex<BTreeSet<String>>,
-}
-
-impl Play {
-    async fn open(recorder: &Recorder) -> Self {
-        let chaos = Chaos::tampered(1, Rates::NONE, Box::new(recorder.clone()));
-        let mut app = TestApp::with(None, Some(Arc::new(chaos))).await;
-        app.allow_leftovers();
-        let clock = app.time.clock();
-        let ms = move || clock.now().secs() * 1_000;
-        let sandbox = Sandbox::start(Config { clock: sandbox::Clock::from_fn(ms), ..Config::default() }).await.unwrap();
-        let mails: Arc<dyn Queue> = recorder.queue(&app.system.mails, "mails");
-        let cashier = Cashier::new(cashier_config(&app, sandbox.url(), &mails)).unwrap();
-        let kit = |area| Kit::new(area, app.system.store.clone(), app.time.clock());
-        let signer = app.signer();
-        // What each function does when it starts.
-        recorder.turn("auth");
-        app.system.store.access_key_add(signer.public()).await.unwrap();
-        for function in ["mailer", "lifecycle"] {
-            recorder.turn(function);
-            app.system.store.schema_check().await.unwrap();
-        }
-        recorder.turn("");
-        let auth =
-            auth::State { floor: Duration::ZERO, ..auth::State::new(kit(auth::AREA), signer, Arc::clone(&mails)) };
-        let admin = admin::State {
-            kit: kit(admin::AREA),
-            scheduler: Arc::new(FollowsSetting),
-            metering: recorder.queue(&app.system.shards, "metering"),
-        };
-        let webhooks = webhooks::router(kit(webhooks::AREA), cashier.clone());
-        let areas = vec![
-            ("health", health::router(kit(health::AREA))),
-            ("auth", auth::router(auth)),
-            ("billing", billing::router(billing::State { kit: kit(billing::AREA), cashier: cashier.clone() })),
-            ("payments", payments::router(payments::State { kit: kit(payments::AREA), cashier: cashier.clone() })),
-            ("admin", admin::router(admin)),
-            ("webhooks", webhooks.clone()),
-        ];
-        for (processor, path) in [(Processor::Stripe, "/stripe"), (Processor::PayPal, "/paypal")] {
-            let (recorder, urls) = (recorder.clone(), webhooks.clone());
-            let call = move |delivery| {
-                recorder.turn("webhooks");
-                let urls = urls.clone();
-                async move { send(&urls, request(path, &delivery)).await.status }
-            };
-            sandbox.send_webhooks_to(processor, Target::call(call));
-        }
-        let mailbox = Mailbox::open(None).unwrap();
-        let (store, clock) = (app.system.store.clone(), app.time.clock());
-        let mailing = Mailing::new(store.clone(), Arc::new(mailbox.clone()), mail_config(), clock.clone()).unwrap();
-        let lifecycle = Lifecycle { store, cashier, mails, clock };
-        let recorder = recorder.clone();
-        Self { app, recorder, sandbox, areas, mailing, mailbox, lifecycle, done: Mutex::default() }
-    }
-
-    /// Asks a function, and takes any answer. In `path` each `{}` is filled with the next of `ids`.
-    async fn ask(&self, method: &str, path: &str, ids: &[&str], token: Option<&str>, body: Option<Value>) -> Answer {
-        let key = api::new_id("key", self.app.time.now());
-        self.ask_named(key.as_str(), method, path, ids, token, body).await
-    }
-
-    /// The same under an idempotency key of one's own.
-    async fn ask_named(
-        &self,
-        key: &str,
-        method: &str,
-        path: &str,
-        ids: &[&str],
-        token: Option<&str>,
-        body: Option<Value>,
-    ) -> Answer {
-        let area = path.split('/').nth(1).unwrap();
-        let area = if area.starts_with('.') { "auth" } else { area };
-        let (function, router) = self.areas.iter().find(|(name, _)| *name == area).unwrap();
-        let mut ids = ids.iter();
-        let filled = path.split('/').map(|part| if part.starts_with('{') { *ids.next().unwrap() } else { part });
-        let filled = format!("/api/v1{}", filled.collect::<Vec<_>>().join("/"));
-        let request = Request::builder().method(method).uri(filled).header("content-type", "application/json");
-        let request = request.header("idempotency-key", key);
-        let request = token.into_iter().fold(request, |r, token| r.header("authorization", format!("Bearer {token}")));
-        let request = request.body(body.map_or_else(Body::empty, |body| Body::from(body.to_string()))).unwrap();
-        self.recorder.turn(function);
-        let answer = send(router, request).await;
-        self.recorder.turn("");
-        answer
-    }
-
-    /// Sent once, and again when its answer is no longer kept: done once all the same.
-    async fn repeat(&self, path: &str, ids: &[&str], email: &str, body: Value) {
-        for _ in 0..2 {
-            let token = self.token(email).await;
-            let answer = self.ask_named("repeated", "POST", path, ids, Some(&token), Some(body.clone())).await;
-            assert!((200..300).contains(&answer.status), "{path}: {} {}", answer.status, answer.json);
-            assert!(!answer.headers.contains_key("idempotency-replayed"), "{path}");
-            self.app.pass(30);
-        }
-    }
-
-    /// The same; it must be refused.
-    async fn refused(&self, path: &str, ids: &[&str], token: &str, body: Value) {
-        let answer = self.ask("POST", path, ids, Some(token), Some(body)).await;
-        assert!((400..500).contains(&answer.status), "{path}: {} {}", answer.status, answer.json);
-    }
-
-    /// The same; it must succeed.
-    async fn call(&self, method: &str, path: &str, ids: &[&str], token: Option<&str>, body: Option<Value>) -> Value {
-        let answer = self.ask(method, path, ids, token, body).await;
-        assert!((200..300).contains(&answer.status), "{method} {path}: {} {}", answer.status, answer.json);
-        let plain = path.split('?').next().unwrap();
-        self.done.lock().unwrap().insert(format!("{method} {plain}"));
-        answer.json
-    }
-
-    async fn get(&self, path: &str, ids: &[&str], token: &str) -> Value {
-        self.call("GET", path, ids, Some(token), None).await
-    }
-
-    async fn post(&self, path: &str, ids: &[&str], token: &str, body: Value) -> Value {
-        self.call("POST", path, ids, Some(token), Some(body)).await
-    }
-
-    /// The mailer takes what waits.
-    async fn mail(&self) {
-        loop {
-            let messages = self.app.system.mails.receive(10).await.unwrap();
-            if messages.is_empty() {
-                return;
-            }
-            self.recorder.turn("mailer");
-            let response = self.mailing.handle_mails(skymeter::system::event(&messages), TIME_LEFT).await;
-            self.recorder.turn("");
-            assert!(response.batch_item_failures.is_empty());
-            self.app.system.mails.delete(messages.into_iter().map(|message| message.receipt).collect()).await.unwrap();
-        }
-    }
-
-    async fn mailed_token(&self, email: &str) -> String {
-        self.mail().await;
-        // Mails of one batch go out in any order.
-        let mails = self.mailbox.all().into_iter().rev().filter(|mail| mail.to == email);
-        let token = |mail: skymeter::mailbox::Mail| {
-            mail.links().into_iter().find_map(|link| link.split_once("token=")).map(|(_, token)| token.to_owned())
-        };
-        mails.into_iter().find_map(token).unwrap()
-    }
-
-    /// The processors' webhooks come to the function URLs.
-    async fn deliver(&self) {
-        self.sandbox.deliver_all().await;
-        self.recorder.turn("");
-    }
-
-    async fn look(&self) {
-        self.recorder.turn("lifecycle");
-        let figures = self.lifecycle.run().await;
-        self.recorder.turn("");
-        assert!(figures.is_complete(), "{figures:?}");
-    }
-
-    async fn sign_in(&self, email: &str, password: &str) -> Value {
-        let body = json!({ "email": email, "password": password });
-        self.call("POST", "/auth/login", &[], None, Some(body)).await
-    }
-
-    /// A token that holds: time passes in this story.
-    async fn token(&self, email: &str) -> String {
-        text(&self.sign_in(email, PASSWORD).await, "access_token")
-    }
-
-    async fn sign_up(&self, email: &str) -> String {
-        let body = json!({ "email": email, "password": PASSWORD, "name": "Ada Lovelace" });
-        self.call("POST", "/auth/register", &[], None, Some(body)).await;
-        let body = json!({ "token": self.mailed_token(email).await });
-        self.call("POST", "/auth/verify-email", &[], None, Some(body)).await;
-        self.token(email).await
-    }
-}
-
-fn text(json: &Value, name: &str) -> String {
-    json[name].as_str().unwrap_or_else(|| panic!("no {name} in {json}")).to_owned()
-}
-
-fn request(path: &str, delivery: &Delivery) -> Request<Body> {
-    let request = Request::post(path).header("content-type", "application/json");
-    let request = delivery.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
-    request.body(Body::from(delivery.body.clone())).unwrap()
-}
-
-fn mail_config() -> MailConfig {
-    MailConfig {
-        from: "billing@skymeter.example".to_owned(),
-        product: "Skymeter".to_owned(),
-        frontend_url: "https://panel.skymeter.example".to_owned(),
-        support: "help@skymeter.example".to_owned(),
-    }
-}
-
-fn cashier_config(app: &TestApp, url: &str, mails: &Arc<dyn Queue>) -> CashierConfig {
-    let Config { stripe, paypal, .. } = Config::default();
-    let (base_url, bounds) = (url.to_owned(), HttpBounds::default());
-    let api = StripeConfig { base_url: base_url.clone(), key: Secret::new(stripe.secret_key), bounds };
-    let webhook_secrets = stripe.webhook_secrets.into_iter().map(Secret::new).collect();
-    CashierConfig {
-        store: app.system.store.clone(),
-        clock: app.time.clock(),
-        stripe: Some(StripeAccount { api, webhook_secrets }),
-        paypal: Some(PayPalConfig {
-            base_url,
-            client_id: paypal.client_id,
-            client_secret: Secret::new(paypal.client_secret),
-            webhook_id: paypal.webhook_id,
-            cert_hosts: PAYPAL_CERT_HOSTS.map(str::to_owned).to_vec(),
-            bounds,
-        }),
-        mails: Some(Arc::clone(mails)),
-        return_url: "https://panel.skymeter.example".to_owned(),
-    }
-}
 
 /// An account from its first day to its last.
 async fn account(play: &Play) {
@@ -266,7 +22,7 @@ async fn account(play: &Play) {
     let body = json!({ "email": EMAIL, "password": PASSWORD });
     play.call("POST", "/auth/register", &[], None, Some(body.clone())).await;
     play.call("POST", "/auth/resend-verification", &[], None, Some(json!({ "email": EMAIL }))).await;
-    let token = json!({ "token": play.mailed_token(EMAIL).await });
+    let token = json!({ "token": play.mailed_token(EMAIL).await, "password": PASSWORD });
     play.call("POST", "/auth/verify-email", &[], None, Some(token)).await;
     // The address is taken: its owner is told, by a mail.
     play.call("POST", "/auth/register", &[], None, Some(body)).await;
@@ -299,7 +55,8 @@ async fn account(play: &Play) {
 
     play.get("/auth/me", &[], &token).await;
     play.call("PATCH", "/auth/me", &[], Some(&token), Some(json!({ "company": "Analytical Engines" }))).await;
-    let key = play.post("/auth/api-keys", &[], &token, json!({ "name": "mine", "scopes": ["billing:read"] })).await;
+    let wanted = json!({ "name": "mine", "scopes": ["billing:read"], "password": PASSWORD });
+    let key = play.post("/auth/api-keys", &[], &token, wanted).await;
     play.get("/billing/balance", &[], &text(&key, "key")).await;
     play.get("/auth/api-keys", &[], &token).await;
     play.call("DELETE", "/auth/api-keys/{id}", &[&text(&key, "id")], Some(&token), None).await;
@@ -424,7 +181,7 @@ async fn wallet(play: &Play, user: &Id, method: &str) {
     let all = play.get("/billing/transactions", &[], token).await;
     let usage = all["data"].as_array().unwrap().iter().find(|row| row["type"] == "usage").unwrap();
     play.get("/billing/transactions/{id}", &[&text(usage, "id")], token).await;
-    play.explain(&month, token).await;
+    explain(play, &month, token).await;
     play.get("/billing/statements/{month}", &[&month], token).await;
     play.get("/billing/proof", &[], token).await;
     play.call("GET", "/billing/plans", &[], None, None).await;
@@ -438,16 +195,15 @@ async fn wallet(play: &Play, user: &Id, method: &str) {
     play.repeat("/billing/tokens/add", &[], ADA, json!({ "amount": "3.00" })).await;
 }
 
-impl Play {
-    async fn explain(&self, month: &str, token: &str) {
-        let (function, router) = self.areas.iter().find(|(name, _)| *name == "billing").unwrap();
-        self.recorder.turn(function);
-        let path = format!("/api/v1/billing/servers/srv-1/explain?month={month}");
-        let answer = ask(router, "GET", &path, Some(token), None).await;
-        self.recorder.turn("");
-        assert_eq!(answer.status, 200, "{}", answer.json);
-        self.done.lock().unwrap().insert("GET /billing/servers/{id}/explain".to_owned());
-    }
+/// The one path here with a query.
+async fn explain(play: &Play, month: &str, token: &str) {
+    let (function, router) = play.areas.iter().find(|(name, _)| *name == "billing").unwrap();
+    play.recorder.turn(function);
+    let path = format!("/api/v1/billing/servers/srv-1/explain?month={month}");
+    let answer = ask(router, "GET", &path, Some(token), None).await;
+    play.recorder.turn("");
+    assert_eq!(answer.status, 200, "{}", answer.json);
+    play.done.lock().unwrap().insert("GET /billing/servers/{id}/explain".to_owned());
 }
 
 /// What lifecycle finds, and what SES tells of.

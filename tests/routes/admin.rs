@@ -15,13 +15,14 @@ use axum::body::Body;
 use axum::http::Request;
 use domain::Id;
 use domain::account::{Email, Role, Scope};
+use domain::mail::Template;
 use providers::{FollowsSetting, Queue, Scheduler};
 use serde_json::{Value, json};
 use skymeter::chaos::{Chaos, Rates, Tamper};
 use skymeter::embedded::Call;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::{ApiKey, ApiKeyCreated, AuditFilter, AuditRecord, NewUser, Profile, Secret};
+use store::{ApiKey, ApiKeyCreated, AuditFilter, AuditRecord, NewUser, OutboxMail, Profile, Secret};
 use tests::{Answer, TestApp, ask, id, send};
 
 /// A system with its admin signed in.
@@ -192,9 +193,13 @@ async fn an_api_key_does_what_its_scope_says_for_an_admin_only() {
             created_at: desk.app.time.now(),
             expires_at: None,
         };
-        let created = desk.app.system.store.api_key_create(&id(user), &key, api_key::hash("secret")).await.unwrap();
+        let (store, user, now) = (&desk.app.system.store, id(user), desk.app.time.now());
+        let session = store.access_get(&user).await.unwrap().unwrap().sessions.pop_first().unwrap();
+        let mail = OutboxMail::to_address(format!("made:{name}"), "boss@example.com", Template::ApiKeyCreated);
+        let mail = mail.with("key", name).with("scopes", scope).with("at", now.to_string());
+        let created = store.api_key_create((&user, &session), &key, api_key::hash("secret"), &mail, now).await.unwrap();
         assert_eq!(created, ApiKeyCreated::New);
-        api_key::write(&id(user), &key.id, "secret")
+        api_key::write(&user, &key.id, "secret")
     };
     let read = key(ADMIN, "key_1", "admin:read").await;
     let write = key(ADMIN, "key_2", "admin:write").await;

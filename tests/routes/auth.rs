@@ -13,6 +13,11 @@ pub async fn post(router: &Router, path: &str, body: Value) -> Answer {
     ask(router, "POST", &format!("/api/v1/auth/{path}"), None, Some(body)).await
 }
 
+/// Presents a token that proves an address, with a password.
+pub async fn verify(router: &Router, token: &str, password: &str) -> Answer {
+    post(router, "verify-email", json!({ "token": token, "password": password })).await
+}
+
 /// With somebody's token.
 pub async fn by(router: &Router, account: &Account, method: &str, path: &str, body: Option<Value>) -> Answer {
     ask(router, method, &format!("/api/v1/auth/{path}"), Some(&account.access_token), body).await
@@ -25,12 +30,11 @@ async fn somebody_registers_proves_the_address_signs_in_and_is_who_they_said() {
     let body = json!({ "email": " Ada@Example.com ", "password": PASSWORD, "name": " Ada ", "company": "Engines" });
     let answer = post(&router, "register", body).await;
     assert_eq!((answer.status, answer.json["status"].as_str()), (202, Some("accepted")));
-    assert_eq!(refused(&login(&router, "ada@example.com", PASSWORD).await), (403, "email_not_verified"));
+    assert_eq!(refused(&login(&router, "ada@example.com", PASSWORD).await), (401, "invalid_credentials"));
     // The mail has a token, and no word of whoever typed the address in.
     let mail = app.mails_of(Template::Verify, "ada@example.com").await.remove(0);
     assert_eq!(mail.params.keys().collect::<Vec<_>>(), ["token", "valid_for"]);
-    let token = mail.params["token"].clone();
-    assert_eq!(post(&router, "verify-email", json!({ "token": token })).await.status, 204);
+    assert_eq!(verify(&router, &mail.params["token"], PASSWORD).await.status, 204);
     assert_eq!(app.mails_of(Template::Welcome, "ada@example.com").await[0].params["name"], "Ada");
     let account = Account::of(&login(&router, "ADA@example.COM", PASSWORD).await);
     let me = by(&router, &account, "GET", "me", None).await.json;
@@ -81,8 +85,12 @@ async fn of_many_registrations_at_once_with_one_address_one_wins_and_all_are_ans
         assert_eq!(answer.await.unwrap().status, 202);
     }
     let token = app.mailed_token(Template::Verify, "ada@example.com").await;
-    assert_eq!(post(&router, "verify-email", json!({ "token": token })).await.status, 204);
     let mut winners = 0;
+    for n in 0..8 {
+        winners += usize::from(verify(&router, &token, &format!("password number {n}")).await.status == 204);
+    }
+    assert_eq!(winners, 1);
+    winners = 0;
     for n in 0..8 {
         winners += usize::from(login(&router, "ada@example.com", &format!("password number {n}")).await.status == 200);
     }
@@ -95,7 +103,10 @@ async fn a_token_out_of_a_mail_holds_once_for_its_purpose_and_its_time() {
     let router = app.auth_router().await;
     app.register(&router, "ada@example.com").await;
     let token = app.mailed_token(Template::Verify, "ada@example.com").await;
-    let verify = |token: String| post(&router, "verify-email", json!({ "token": token }));
+    let verify = |token: String| {
+        let router = router.clone();
+        async move { verify(&router, &token, PASSWORD).await }
+    };
     for wrong in ["x", "", &token[1..], &format!("{token}x"), &"a".repeat(43)] {
         assert_eq!(verify(wrong.to_owned()).await.status, 422, "{wrong}");
     }
@@ -110,7 +121,7 @@ async fn a_token_out_of_a_mail_holds_once_for_its_purpose_and_its_time() {
     let tries: Vec<_> = (0..6)
         .map(|_| {
             let (router, token) = (router.clone(), newest.clone());
-            tokio::spawn(async move { post(&router, "verify-email", json!({ "token": token })).await.status })
+            tokio::spawn(async move { super::auth::verify(&router, &token, PASSWORD).await.status })
         })
         .collect();
     let mut good = 0;
@@ -179,7 +190,8 @@ async fn a_reset_ends_every_session_holds_once_and_not_after_another_password() 
     assert_eq!(post(&router, "refresh", json!({ "refresh_token": account.refresh_token })).await.status, 401);
     assert_eq!(refused(&login(&router, "ada@example.com", PASSWORD).await).0, 401);
     assert_eq!(login(&router, "ada@example.com", "a new long password").await.status, 200);
-    assert_eq!(app.mails_of(Template::PasswordChanged, "ada@example.com").await.len(), 1);
+    let told = app.mails_of(Template::PasswordChanged, "ada@example.com").await;
+    assert_eq!((told.len(), told[0].params["api_keys"].as_str()), (1, "All API keys have ended, too."));
     // And it expires.
     forgot().await;
     let mails = app.mails_of(Template::Reset, "ada@example.com").await;
@@ -202,8 +214,69 @@ async fn who_resets_the_password_of_an_address_has_proven_it() {
     assert_eq!(login(&router, "ada@example.com", PASSWORD).await.status, 401);
     // The token that was mailed to prove it does not bring the stranger back.
     let token = app.mailed_token(Template::Verify, "ada@example.com").await;
-    post(&router, "verify-email", json!({ "token": token })).await;
+    assert_eq!(refused(&verify(&router, &token, PASSWORD).await), (422, "invalid_token"));
     assert_eq!(login(&router, "ada@example.com", PASSWORD).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_address_is_proven_only_with_the_password_it_was_registered_with() {
+    let app = TestApp::new().await;
+    let router = app.auth_router().await;
+    // A stranger registered with it; its owner opens the link.
+    app.register(&router, "ada@example.com").await;
+    let token = app.mailed_token(Template::Verify, "ada@example.com").await;
+    let mut wrong = verify(&router, &token, "what the owner would choose").await;
+    let mut none = verify(&router, "no token at all", PASSWORD).await;
+    for answer in [&mut wrong, &mut none] {
+        assert_eq!(refused(answer), (422, "invalid_token"));
+        answer.json["request_id"] = json!("");
+        answer.headers.remove("x-request-id");
+    }
+    assert_eq!(wrong, none, "a wrong password reads like a wrong token");
+    assert_eq!(post(&router, "verify-email", json!({ "token": token })).await.status, 422);
+    assert!(app.system.store.user_list(None, 1).await.unwrap()[0].email_verified_at.is_none());
+    assert_eq!(login(&router, "ada@example.com", PASSWORD).await.status, 401);
+    // It cost no token: who registered may still prove it.
+    assert_eq!(verify(&router, &token, PASSWORD).await.status, 204);
+    assert_eq!(login(&router, "ada@example.com", PASSWORD).await.status, 200);
+    // Whoever has somebody's mail does not guess for long, from however many addresses.
+    app.register(&router, "bob@example.com").await;
+    let token = app.mailed_token(Template::Verify, "bob@example.com").await;
+    for n in 0..10 {
+        assert_eq!(verify(&from(&router, n), &token, "a guess of mine").await.status, 422);
+    }
+    assert_eq!(refused(&verify(&from(&router, 11), &token, PASSWORD).await), (429, "too_many_requests"));
+    for n in 0..10 {
+        assert_eq!(verify(&from(&router, n), "no token at all, again", "a guess of mine").await.status, 422);
+    }
+    assert_eq!(verify(&from(&router, 11), "no token at all, again", "a guess of mine").await.status, 429);
+    // Another mail has another token.
+    post(&router, "resend-verification", json!({ "email": "bob@example.com" })).await;
+    let mails = app.mails_of(Template::Verify, "bob@example.com").await;
+    let newest = mails.iter().map(|mail| &mail.params["token"]).find(|other| **other != token).unwrap();
+    assert_eq!(verify(&router, newest, PASSWORD).await.status, 204);
+}
+
+#[tokio::test]
+async fn nobody_uses_up_the_mails_that_somebody_needs_by_asking_for_others() {
+    let app = TestApp::new().await;
+    let router = app.auth_router().await;
+    app.register_and_verify(&router, "ada@example.com").await;
+    app.register(&router, "new@example.com").await;
+    for n in 0..12 {
+        post(&from(&router, n), "resend-verification", json!({ "email": "ada@example.com" })).await;
+        post(&from(&router, n), "forgot-password", json!({ "email": "new@example.com" })).await;
+    }
+    post(&router, "forgot-password", json!({ "email": "ada@example.com" })).await;
+    post(&router, "resend-verification", json!({ "email": "new@example.com" })).await;
+    assert_eq!(app.mails_of(Template::Reset, "ada@example.com").await.len(), 1);
+    assert_eq!(app.mails_of(Template::Verify, "new@example.com").await.len(), 2);
+    // Nor by asking for the same ones: all that went out hold.
+    let sent = app.mails_of(Template::Reset, "new@example.com").await;
+    assert_eq!(sent.len(), 5);
+    let body = json!({ "token": sent[0].params["token"], "password": "the owner's password" });
+    assert_eq!(post(&router, "reset-password", body).await.status, 204);
+    assert_eq!(login(&router, "new@example.com", "the owner's password").await.status, 200);
 }
 
 #[tokio::test]
@@ -226,7 +299,8 @@ async fn changing_the_password_needs_the_old_one_and_ends_the_other_sessions() {
     assert_eq!(refused(&by(&router, &other, "GET", "me", None).await), (401, "session_ended"));
     assert_eq!(login(&router, "ada@example.com", PASSWORD).await.status, 401);
     assert_eq!(login(&router, "ada@example.com", "a new long password").await.status, 200);
-    assert_eq!(app.mails_of(Template::PasswordChanged, "ada@example.com").await.len(), 1);
+    let told = app.mails_of(Template::PasswordChanged, "ada@example.com").await;
+    assert!(told.len() == 1 && told[0].params["api_keys"].contains("still hold"), "{told:?}");
     // Guessing with a stolen session is bounded.
     let mut last = 0;
     for _ in 0..12 {

@@ -3,15 +3,22 @@
 use super::auth::{by, post};
 use super::auth_login::refused;
 use api::Kit;
-use auth::operator::make_admin;
+use auth::operator::{make_admin, set_role};
 use axum::body::Body;
 use axum::http::Request;
+use domain::account::Role;
+use domain::mail::Template;
 use domain::wallet::{Entry, Kind};
 use domain::{Amount, Unit};
 use serde_json::{Value, json};
-use tests::{PASSWORD, TestApp, ask, login, send};
+use tests::{Account, PASSWORD, TestApp, ask, login, send};
 
 const KEYS: &str = "api-keys";
+
+/// The body that makes a key.
+pub fn wanted(name: &str, scope: &str) -> Value {
+    json!({ "name": name, "scopes": [scope], "password": PASSWORD })
+}
 
 /// A GET of an area that admins may see, with a key.
 async fn health(app: &TestApp, key: &str) -> (u16, String) {
@@ -26,9 +33,8 @@ async fn a_key_is_shown_once_does_what_its_scopes_say_and_ends() {
     let account = app.sign_up("ada@example.com").await;
     let router = app.auth_router().await;
     make_admin(&app.system.store, "ada@example.com").await.unwrap();
-    let wanted =
-        json!({ "name": " monitor ", "scopes": ["health:read", "health:read"], "expires_at": "2026-11-11T00:00:00Z" });
-    let created = by(&router, &account, "POST", KEYS, Some(wanted)).await;
+    let body = json!({ "name": " monitor ", "scopes": ["health:read", "health:read"], "expires_at": "2026-11-11T00:00:00Z", "password": PASSWORD });
+    let created = by(&router, &account, "POST", KEYS, Some(body)).await;
     assert_eq!(created.status, 201, "{:?}", created.json);
     let key = created.json["key"].as_str().unwrap().to_owned();
     assert!(key.starts_with("sky_"));
@@ -56,8 +62,8 @@ async fn a_key_ends_at_once_and_only_by_its_owner() {
     let eve = app.sign_up("eve@example.com").await;
     let router = app.auth_router().await;
     make_admin(&app.system.store, "ada@example.com").await.unwrap();
-    let wanted = json!({ "name": "monitor", "scopes": ["health:read"] });
-    let created = by(&router, &account, "POST", KEYS, Some(wanted)).await.json;
+    let body = wanted("monitor", "health:read");
+    let created = by(&router, &account, "POST", KEYS, Some(body)).await.json;
     let (key, path) = (created["key"].as_str().unwrap(), format!("{KEYS}/{}", created["id"].as_str().unwrap()));
     assert_eq!(by(&router, &eve, "DELETE", &path, None).await.status, 404);
     assert_eq!(health(&app, key).await.0, 200);
@@ -83,22 +89,26 @@ async fn keys_that_cannot_be_are_refused_by_field_and_ten_are_enough() {
         (json!({ "name": "n", "scopes": ["billing:read"], "expires_at": "2026-11-10T00:00:00Z" }), "/expires_at"),
         (json!({ "name": "n", "scopes": ["billing:read"], "user": "usr_2" }), "/user"),
     ] {
+        let mut body = body;
+        body["password"] = json!(PASSWORD);
         let answer = by(&router, &account, "POST", KEYS, Some(body.clone())).await;
         assert_eq!((answer.status, answer.json["errors"][0]["pointer"].as_str()), (422, Some(pointer)), "{body}");
     }
-    let wanted = json!({ "name": "n", "scopes": ["billing:read"] });
-    let tries: Vec<_> = (0..14)
+    let body = wanted("n", "billing:read");
+    let tries: Vec<_> = (0..8)
         .map(|_| {
-            let (router, account, wanted) = (router.clone(), account.clone(), wanted.clone());
-            tokio::spawn(async move { by(&router, &account, "POST", KEYS, Some(wanted)).await.status })
+            let (router, account, body) = (router.clone(), account.clone(), body.clone());
+            tokio::spawn(async move { by(&router, &account, "POST", KEYS, Some(body)).await.status })
         })
         .collect();
     for status in tries {
         let status = status.await.unwrap();
         assert!(status == 201 || status == 409, "{status}");
     }
-    while by(&router, &account, "POST", KEYS, Some(wanted.clone())).await.status == 201 {}
-    assert_eq!(refused(&by(&router, &account, "POST", KEYS, Some(wanted)).await), (409, "too_many_api_keys"));
+    // Ten proofs of one session are enough for a quarter of an hour, too.
+    let account = Account::of(&login(&router, "ada@example.com", PASSWORD).await);
+    while by(&router, &account, "POST", KEYS, Some(body.clone())).await.status == 201 {}
+    assert_eq!(refused(&by(&router, &account, "POST", KEYS, Some(body)).await), (409, "too_many_api_keys"));
     let access = app.system.store.access_get(&account.user).await.unwrap().unwrap();
     assert_eq!(access.keys.len(), store::MAX_API_KEYS);
     assert_eq!(
@@ -117,7 +127,7 @@ async fn the_same_request_again_makes_no_second_key() {
             .header("authorization", format!("Bearer {}", account.access_token))
             .header("content-type", "application/json")
             .header("idempotency-key", "my first key");
-        let body = json!({ "name": "n", "scopes": ["billing:read"] }).to_string();
+        let body = wanted("n", "billing:read").to_string();
         let (router, request) = (router.clone(), request.body(Body::from(body)).unwrap());
         async move { send(&router, request).await }
     };
@@ -126,7 +136,97 @@ async fn the_same_request_again_makes_no_second_key() {
     assert_eq!(by(&router, &account, "GET", KEYS, None).await.json["data"].as_array().unwrap().len(), 1);
 }
 
-async fn pay(app: &TestApp, account: &tests::Account, steps: i64) {
+#[tokio::test]
+async fn a_key_needs_the_password_and_the_owner_is_told_of_it() {
+    let app = TestApp::new().await;
+    let account = app.sign_up("ada@example.com").await;
+    let router = app.auth_router().await;
+    let none = json!({ "name": "n", "scopes": ["billing:read"] });
+    let wrong = json!({ "name": "n", "scopes": ["billing:read"], "password": "not the password" });
+    for body in [none, wrong.clone()] {
+        let answer = by(&router, &account, "POST", KEYS, Some(body)).await;
+        assert_eq!((answer.status, answer.json["errors"][0]["pointer"].as_str()), (422, Some("/password")));
+    }
+    assert!(app.mails_of(Template::ApiKeyCreated, "ada@example.com").await.is_empty());
+    let named = wanted("Win at evil.example", "billing:read");
+    let created = by(&router, &account, "POST", KEYS, Some(named)).await;
+    assert_eq!(created.status, 201, "{:?}", created.json);
+    let mails = app.mails_of(Template::ApiKeyCreated, "ada@example.com").await;
+    assert_eq!(mails.len(), 1);
+    assert_eq!(
+        (mails[0].params["key"].as_str(), &mails[0].params["scopes"][..]),
+        (created.json["id"].as_str().unwrap(), "billing:read")
+    );
+    let told = format!("{:?}", mails[0].params);
+    assert!(!told.contains("evil") && !told.contains(created.json["key"].as_str().unwrap()), "{told}");
+    // Guessing with a stolen session is bounded.
+    let mut last = 0;
+    for _ in 0..10 {
+        last = by(&router, &account, "POST", KEYS, Some(wrong.clone())).await.status;
+    }
+    assert_eq!(last, 429);
+}
+
+#[tokio::test]
+async fn keys_are_made_only_so_often_whoever_knows_the_password() {
+    let app = TestApp::new().await;
+    let mut account = app.sign_up("ada@example.com").await;
+    let router = app.auth_router().await;
+    for n in 0..20 {
+        if n % 8 == 7 {
+            account = Account::of(&login(&router, "ada@example.com", PASSWORD).await);
+        }
+        let made = by(&router, &account, "POST", KEYS, Some(wanted("n", "billing:read"))).await;
+        assert_eq!(made.status, 201, "{n}: {:?}", made.json);
+        let path = format!("{KEYS}/{}", made.json["id"].as_str().unwrap());
+        assert_eq!(by(&router, &account, "DELETE", &path, None).await.status, 204);
+    }
+    account = Account::of(&login(&router, "ada@example.com", PASSWORD).await);
+    assert_eq!(by(&router, &account, "POST", KEYS, Some(wanted("n", "billing:read"))).await.status, 429);
+}
+
+#[tokio::test]
+async fn a_reset_ends_all_keys_and_a_change_of_the_password_none() {
+    let app = TestApp::new().await;
+    let account = app.sign_up("ada@example.com").await;
+    let router = app.auth_router().await;
+    make_admin(&app.system.store, "ada@example.com").await.unwrap();
+    let made = by(&router, &account, "POST", KEYS, Some(wanted("monitor", "health:read"))).await.json;
+    let key = made["key"].as_str().unwrap();
+    let change = json!({ "current_password": PASSWORD, "new_password": "a new long password" });
+    assert_eq!(by(&router, &account, "POST", "change-password", Some(change)).await.status, 204);
+    assert_eq!(health(&app, key).await.0, 200);
+    post(&router, "forgot-password", json!({ "email": "ada@example.com" })).await;
+    let token = app.mailed_token(Template::Reset, "ada@example.com").await;
+    let reset = json!({ "token": token, "password": PASSWORD });
+    assert_eq!(post(&router, "reset-password", reset).await.status, 204);
+    assert_eq!(health(&app, key).await.0, 401);
+    let account = Account::of(&login(&router, "ada@example.com", PASSWORD).await);
+    assert_eq!(by(&router, &account, "GET", KEYS, None).await.json["data"], json!([]));
+    // There is room again, and what is made now holds.
+    let made = by(&router, &account, "POST", KEYS, Some(wanted("monitor", "health:read"))).await.json;
+    assert_eq!(health(&app, made["key"].as_str().unwrap()).await.0, 200);
+    assert_eq!(by(&router, &account, "GET", KEYS, None).await.json["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_admin_does_not_leave_before_the_role_is_gone() {
+    let app = TestApp::new().await;
+    let account = app.sign_up("ada@example.com").await;
+    let router = app.auth_router().await;
+    make_admin(&app.system.store, "ada@example.com").await.unwrap();
+    let leave = || by(&router, &account, "DELETE", "me", Some(json!({ "password": PASSWORD })));
+    assert_eq!(refused(&leave().await), (409, "admin_account"));
+    // Nor where the role came after the request was looked at.
+    let (profile, rev) = app.system.store.user_get(&account.user).await.unwrap().unwrap();
+    let erased = app.system.store.user_erase((&profile, rev), app.time.now()).await;
+    assert!(matches!(erased, Err(store::StoreError::Conflict(_))), "{erased:?}");
+    assert_eq!(by(&router, &account, "GET", "me", None).await.json["role"], "admin");
+    set_role(&app.system.store, "ada@example.com", Role::User).await.unwrap();
+    assert_eq!(leave().await.status, 200);
+}
+
+async fn pay(app: &TestApp, account: &Account, steps: i64) {
     let wallet = app.wallet(account.user.as_str());
     let entry = Entry {
         kind: Kind::Payment,
@@ -146,7 +246,7 @@ async fn an_export_has_all_of_ones_own_and_nothing_to_sign_in_with() {
     let eve = app.sign_up("eve@example.com").await;
     let router = app.auth_router().await;
     pay(&app, &account, 20_000_000).await;
-    by(&router, &account, "POST", KEYS, Some(json!({ "name": "n", "scopes": ["billing:read"] }))).await;
+    by(&router, &account, "POST", KEYS, Some(wanted("n", "billing:read"))).await;
     let export = by(&router, &account, "GET", "me/export", None).await;
     assert_eq!(export.status, 200);
     let json = export.json;
@@ -169,7 +269,7 @@ async fn who_leaves_leaves_a_ledger_and_no_name() {
     let account = app.sign_up("ada@example.com").await;
     let router = app.auth_router().await;
     pay(&app, &account, 20_000_000).await;
-    let made = json!({ "name": "secret project", "scopes": ["billing:read"] });
+    let made = wanted("secret project", "billing:read");
     let key = by(&router, &account, "POST", KEYS, Some(made)).await.json["key"].as_str().unwrap().to_owned();
     let leave = |body: Value| {
         let (router, account) = (router.clone(), account.clone());
@@ -186,7 +286,7 @@ async fn who_leaves_leaves_a_ledger_and_no_name() {
     assert_eq!(login(&router, "ada@example.com", PASSWORD).await.status, 401);
     assert_eq!(health(&app, &key).await.0, 401);
     post(&router, "forgot-password", json!({ "email": "ada@example.com" })).await;
-    assert!(app.mails_of(domain::mail::Template::Reset, "ada@example.com").await.is_empty());
+    assert!(app.mails_of(Template::Reset, "ada@example.com").await.is_empty());
     assert!(
         app.system.store.access_status_set(&account.user, domain::account::Status::Active).await.unwrap().is_none()
     );

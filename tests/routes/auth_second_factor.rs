@@ -141,3 +141,26 @@ async fn it_is_in_force_only_after_a_code_was_shown_and_given_up_only_with_both(
     let me = super::auth::by(&router, &account, "GET", "me", None).await;
     assert_eq!(me.json["two_factor_enabled"], false);
 }
+
+#[tokio::test]
+async fn an_api_key_needs_a_code_where_a_second_factor_is_in_force() {
+    let app = TestApp::new().await;
+    let account = app.sign_up("ada@example.com").await;
+    let router = app.auth_router().await;
+    let (secret, _) = with_second_factor(&app, &router, &account).await;
+    app.pass_secs(60);
+    let make = |code: Option<String>| {
+        let mut body = json!({ "name": "n", "scopes": ["billing:read"], "password": PASSWORD });
+        if let Some(code) = code {
+            body["code"] = json!(code);
+        }
+        let (router, account) = (router.clone(), account.clone());
+        async move { by(&router, &account, "POST", "api-keys", Some(body)).await }
+    };
+    assert_eq!(refused(&make(None).await), (401, "second_factor_required"));
+    let wrong = make(Some("000000".to_owned())).await;
+    assert_eq!((wrong.status, wrong.json["errors"][0]["pointer"].as_str()), (422, Some("/code")));
+    let now = code(&app, &secret, 0);
+    assert_eq!(make(Some(now.clone())).await.status, 201);
+    assert_eq!(make(Some(now)).await.status, 422);
+}

@@ -75,10 +75,16 @@ async fn show(State(shop): State<Shop>, PathId(id): PathId) -> Result<String, Pr
     Ok(id.to_string())
 }
 
+#[utoipa::path(post, path = "/orders/{id}/close", responses((status = 204)))]
+async fn close(_: PathId) -> axum::http::StatusCode {
+    axum::http::StatusCode::NO_CONTENT
+}
+
 fn shop(app: &TestApp) -> Router {
     let mut kit = app.kit("billing");
     kit.origins = vec!["https://panel.example.com".to_owned()];
     let routes = OpenApiRouter::new().routes(idempotent(routes!(order))).routes(routes!(list)).routes(routes!(show));
+    let routes = routes.routes(idempotent(routes!(close)));
     serve_area(kit.clone(), routes, Shop { kit, done: Arc::default() }, Router::new())
 }
 
@@ -190,6 +196,17 @@ async fn the_same_key_is_done_once_and_answered_alike() {
     assert_eq!(keyed(&router, "x", "k1", &body).await.status, 401);
     for key in ["", &"k".repeat(256), "\u{e9}"] {
         assert_eq!(keyed(&router, &later, key, &body).await.json["errors"][0]["parameter"], "Idempotency-Key");
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_is_too_long_for_a_key_of_the_table_is_not_found_like_any_other() {
+    let app = TestApp::new().await;
+    let (router, token) = (shop(&app), app.sign_in("usr_1", Role::User).await);
+    for (id, status) in [("a".to_owned(), 204), ("x".repeat(3_000), 404)] {
+        let request = Request::post(format!("/api/orders/{id}/close")).header("idempotency-key", "k");
+        let request = request.header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap();
+        assert_eq!(send(&router, request).await.status, status);
     }
 }
 

@@ -154,6 +154,17 @@ async fn payments_are_listed_newest_first_by_page_and_filter_and_only_to_their_o
     assert_eq!(of(&paypal), [ids[1].clone(), ids[3].clone()]);
     let from = shop.get("/payments?from=2026-11-10T00:00:20Z&to=2026-11-10T00:00:40Z", &token).await;
     assert_eq!(of(&from), [ids[1].clone(), ids[2].clone()]);
+    let last = shop.get("/payments?limit=1", &token).await.json["next_cursor"].as_str().unwrap().to_owned();
+    for (query, parameter) in [
+        ("from=2026-11-10T00:00:40Z&to=2026-11-10T00:00:20Z".to_owned(), "from"),
+        (format!("to=2026-11-10T00:00:20Z&cursor={last}"), "cursor"),
+        (format!("from=2026-11-11T00:00:00Z&cursor={last}"), "cursor"),
+        (format!("cursor={}", api::write_cursor(&String::new()).unwrap()), "cursor"),
+        (format!("cursor={}", api::write_cursor(&"~~".to_owned()).unwrap()), "cursor"),
+    ] {
+        let answer = shop.get(&format!("/payments?{query}"), &token).await;
+        assert_eq!((answer.status, text(&answer, "/errors/0/parameter")), (400, parameter.to_owned()), "{query}");
+    }
     for wrong in ["?limit=0", "?limit=101", "?cursor=x", "?status=paid", "?from=yesterday", "?more=1"] {
         let answer = shop.get(&format!("/payments{wrong}"), &token).await;
         assert_eq!(answer.status, 400, "{wrong} {}", answer.json);
@@ -239,6 +250,9 @@ async fn a_processor_that_is_down_is_said_to_be_and_the_same_request_goes_on_lat
     let listed = shop.get("/payments", &token).await;
     assert_eq!((listed.json["data"].as_array().unwrap().len(), text(&listed, "/data/0/status")), (1, "created".into()));
     shop.sandbox.tune(|knobs| knobs.rate_limited = Chance::Off);
+    // Nobody knows how far it came, so only the same request goes on with it.
+    let other = keyed(&shop, "/payments/intent", &token, "k", json!({ "amount": "30.00" })).await;
+    assert_eq!((other.status, text(&other, "/code")), (409, "key_reused".into()));
     let made = keyed(&shop, "/payments/intent", &token, "k", body).await;
     assert_eq!((made.status, text(&made, "/id")), (201, text(&listed, "/data/0/id")));
     assert_eq!(app.balance("usr_1").await, 0);
@@ -266,4 +280,20 @@ async fn webhooks_need_no_caller_and_believe_no_body() {
         assert_eq!((answer.status, text(&answer, "/code")), (400, "invalid_signature".into()), "{path}");
     }
     app.verify().await;
+}
+
+#[tokio::test]
+async fn a_customer_reads_a_plain_reason_and_an_operator_the_processors_code() {
+    let (app, shop) = open().await;
+    let (token, admin) = (app.sign_in("usr_1", Role::User).await, app.sign_in("usr_admin", Role::Admin).await);
+    let made = shop.post("/payments/intent", Some(&token), json!({ "amount": "20.00" })).await;
+    let path = format!("/payments/{}", text(&made, "/id"));
+    let body = json!({ "payment_method": "pm_card_chargeDeclined" });
+    let refused = shop.post(&format!("{path}/confirm"), Some(&token), body).await;
+    assert_eq!((refused.status, text(&refused, "/failure")), (200, "declined".into()));
+    assert!(!refused.json.to_string().contains("generic_decline"), "{}", refused.json);
+    shop.sandbox.deliver_all().await;
+    assert_eq!(text(&shop.get(&path, &token).await, "/failure"), "declined");
+    assert_eq!(text(&shop.get("/payments", &token).await, "/data/0/failure"), "declined");
+    assert_eq!(text(&shop.get(&path, &admin).await, "/failure"), "generic_decline");
 }

@@ -93,7 +93,7 @@ impl TestApp {
     /// Registers and proves the address.
     pub async fn register_and_verify(&self, router: &Router, email: &str) {
         self.register(router, email).await;
-        let body = json!({ "token": self.mailed_token(Template::Verify, email).await });
+        let body = json!({ "token": self.mailed_token(Template::Verify, email).await, "password": PASSWORD });
         let answer = ask(router, "POST", "/api/v1/auth/verify-email", None, Some(body)).await;
         assert_eq!(answer.status, 204, "{:?}", answer.json);
     }

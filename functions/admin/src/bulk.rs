@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use domain::{Amount, Id, Unit};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use store::{By, StoreError};
 use utoipa::ToSchema;
 
@@ -95,9 +96,12 @@ pub async fn add(
     let key = key.unwrap_or_else(|| by.record.to_string());
     let mut results = Vec::with_capacity(rows.len());
     let mut total = Amount::ZERO;
+    let mut seen: HashMap<&Id, usize> = HashMap::new();
     for (index, row) in rows.iter().enumerate() {
+        let nth = seen.entry(&row.user).or_default();
         let result =
-            post_row(&kit, row, index, &key, &by).await.map_err(|error| incomplete(&error, index, rows.len()))?;
+            post_row(&kit, row, *nth, &key, &by).await.map_err(|error| incomplete(&error, index, rows.len()))?;
+        *nth += 1;
         if result.transaction.is_some() {
             total = total + row.amount;
         }
@@ -127,9 +131,10 @@ async fn check(kit: &Kit, rows: Vec<BulkRow>) -> Result<Vec<Checked>, Problem> {
     if errors.is_empty() { Ok(checked) } else { Err(Problem::fields(errors)) }
 }
 
-/// The key is the same for the same row of the same request: rows that are on the ledger already stay as they are.
-async fn post_row(kit: &Kit, row: &Checked, index: usize, key: &str, by: &By) -> Result<RowResult, StoreError> {
-    let key = format!("admin-bulk:{}:{index}:{}:{key}", by.actor, row.user);
+/// The key is the same for the n-th row of the same user in the same request, wherever it stands: rows that are on the ledger
+/// already stay as they are.
+async fn post_row(kit: &Kit, row: &Checked, nth: usize, key: &str, by: &By) -> Result<RowResult, StoreError> {
+    let key = format!("admin-bulk:{}:{nth}:{}:{key}", by.actor, row.user);
     let credit = Credit { customer: &row.user, amount: row.amount, reason: &row.reason };
     let result =
         |status, transaction, warning| RowResult { user_id: row.user.to_string(), status, transaction, warning };

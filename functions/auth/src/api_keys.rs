@@ -3,10 +3,11 @@
 //! The answer with the key is never stored, not even for a replay. With an `Idempotency-Key`, the id of the API key is derived
 //! from it: the same request again makes no second one, and is told so.
 
+use crate::fields::{Code, GivenPassword};
 use crate::random::{self, hash};
 use crate::sessions::page;
-use crate::{State, proof};
-use api::{Caller, FieldError, IdempotencyKey, Json, PageParams, Paged, PathId, Problem, Query, api_key};
+use crate::{State, limits, mails, proof};
+use api::{Caller, ClientIp, FieldError, IdempotencyKey, Json, PageParams, Paged, PathId, Problem, Query, api_key};
 use axum::extract::State as With;
 use axum::http::StatusCode;
 use domain::account::{KeyArea, Role, Scope};
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use store::{ApiKey, ApiKeyCreated, MAX_API_KEYS};
 use utoipa::ToSchema;
 
-/// A key that is wanted.
+/// A key that is wanted, by somebody who proves who they are: it outlives the session that makes it.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewApiKey {
@@ -32,6 +33,12 @@ pub struct NewApiKey {
     #[garde(skip)]
     #[schema(format = DateTime)]
     expires_at: Option<String>,
+    /// The password.
+    #[garde(skip)]
+    password: GivenPassword,
+    /// A code of the second factor, where one is in force.
+    #[garde(skip)]
+    code: Option<Code>,
 }
 
 /// A key, as its owner sees it.
@@ -95,7 +102,7 @@ pub async fn list(
     page(of(&state, &caller.user).await?, |key| &key.id, &params).map(axum::Json)
 }
 
-/// Makes an API key. It is shown once.
+/// Makes an API key. It is shown once, and the owner is told by mail.
 #[utoipa::path(
     post, path = "/auth/api-keys", tag = "auth", operation_id = "create_api_key", request_body = NewApiKey,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
@@ -105,15 +112,22 @@ pub async fn list(
 pub async fn create(
     With(state): With<State>,
     caller: Caller,
+    ip: ClientIp,
     IdempotencyKey(client): IdempotencyKey,
     Json(body): Json<NewApiKey>,
 ) -> Result<(StatusCode, axum::Json<CreatedApiKey>), Problem> {
-    proof::session(&caller)?;
+    let session = proof::session(&caller)?;
     let now = state.kit.clock.now();
+    let (password, code) = (body.password.clone(), body.code.clone());
     let key = wanted(body, &caller, new_id(&state, &caller, client.as_deref()), now)?;
+    let account = proof::by_both(&state, &caller, password, code).await?;
+    limits::api_key(&state, &caller.user).await?;
     let secret = random::secret()?;
-    match state.kit.store.api_key_create(&caller.user, &key, api_key::hash(&secret)).await? {
+    let hashed = api_key::hash(&secret);
+    let mail = mails::api_key_created(&account.profile, account.email()?, (&key, &hashed), ip, now);
+    match state.kit.store.api_key_create((&caller.user, session), &key, hashed, &mail, now).await? {
         ApiKeyCreated::New => {
+            mails::tell(&state, &mail).await;
             let text = api_key::write(&caller.user, &key.id, &secret);
             Ok((StatusCode::CREATED, axum::Json(CreatedApiKey { key: text, view: key.into() })))
         }
@@ -125,6 +139,7 @@ pub async fn create(
             let detail = format!("There are {MAX_API_KEYS} API keys already; delete one first.");
             Err(Problem::new(StatusCode::CONFLICT, "too_many_api_keys", detail))
         }
+        ApiKeyCreated::SessionEnded => Err(Problem::unauthenticated()),
     }
 }
 

@@ -1,7 +1,8 @@
-//! `POST /auth/change-password`: for whoever knows the old one. All other sessions end.
+//! `POST /auth/change-password`: for whoever knows the old one. All other sessions end; API keys do not, and the mail says so.
 
 use crate::fields::{GivenPassword, NewPassword};
-use crate::{State, mails, password, proof};
+use crate::mails::{self, Keys};
+use crate::{State, password, proof};
 use api::{Caller, ClientIp, Json, Problem};
 use axum::extract::State as With;
 use axum::http::StatusCode;
@@ -38,7 +39,7 @@ pub async fn change(
     let hashed = state.passwords.hash(body.new_password.0).await?;
     let secret = Secret { password: hashed, generation: account.secret.generation + 1, ..account.secret };
     let now = state.kit.clock.now();
-    let mail = mails::password_changed(&account.profile, &email, secret.generation, ip, now);
+    let mail = mails::password_changed(&account.profile, &email, (secret.generation, Keys::Hold), ip, now);
     let (ended, secret) = (Ended::AllBut(proof::session(&caller)?), (&secret, account.secret_rev));
     state.kit.store.password_change(&caller.user, secret, ended, None, &mail, now).await?;
     mails::tell(&state, &mail).await;

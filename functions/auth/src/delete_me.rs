@@ -4,6 +4,8 @@ use crate::fields::{Code, GivenPassword};
 use crate::{State, proof};
 use api::{Caller, Json, Problem, show};
 use axum::extract::State as With;
+use axum::http::StatusCode;
+use domain::account::Role;
 use domain::{Amount, Id};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -30,7 +32,8 @@ pub struct Deleted {
     warning: Option<String>,
 }
 
-/// Deletes the account that asks, for good. Its address is free for others; what was charged stays in the ledger.
+/// Deletes the account that asks, for good. Its address is free for others; what was charged stays in the ledger. An admin's is
+/// refused: so there is always one left.
 #[utoipa::path(
     delete, path = "/auth/me", tag = "auth", operation_id = "delete_me", request_body = DeleteMe,
     responses((status = 200, body = Deleted)), security(("bearer" = []))
@@ -40,6 +43,10 @@ pub async fn delete(
     caller: Caller,
     Json(body): Json<DeleteMe>,
 ) -> Result<axum::Json<Deleted>, Problem> {
+    if caller.role == Role::Admin {
+        let detail = "An admin cannot delete their own account. Give the role away first; another admin takes it.";
+        return Err(Problem::new(StatusCode::CONFLICT, "admin_account", detail));
+    }
     let account = proof::by_both(&state, &caller, body.password, body.code).await?;
     let warning = left_behind(&state, &caller.user).await?;
     state.kit.store.user_erase((&account.profile, account.profile_rev), state.kit.clock.now()).await?;

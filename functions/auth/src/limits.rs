@@ -12,10 +12,12 @@ use crate::random::hash;
 use api::{ClientIp, Limit, Problem, address_bucket};
 use domain::Id;
 use domain::account::Email;
+use store::Purpose;
 
-/// A quarter of an hour, and an hour.
+/// A quarter of an hour, an hour, and a day.
 const QUARTER_SECS: i64 = 900;
 const HOUR_SECS: i64 = 3_600;
+const DAY_SECS: i64 = 86_400;
 /// Sign-ins from one address in a quarter of an hour, whoever's.
 const SIGN_INS_PER_ADDRESS: u32 = 100;
 /// Sign-ins to one account from one address in a quarter of an hour.
@@ -28,11 +30,15 @@ const CODES: u32 = 10;
 const REGISTRATIONS_PER_ADDRESS: u32 = 60;
 /// Requests for a mail from one address in an hour.
 const MAILS_PER_ADDRESS: u32 = 30;
-/// Mails to one address in an hour that strangers can ask for. Beyond, the answer is the same and no mail goes out: those
-/// before still hold.
+/// Mails of one kind to one address in an hour that strangers can ask for. Beyond, the answer is the same and no mail goes out:
+/// the tokens in those before still hold.
 const MAILS_PER_RECIPIENT: u32 = 5;
 /// Tokens presented from one address in a quarter of an hour.
 const TOKENS_PER_ADDRESS: u32 = 60;
+/// Passwords tried with one token that verifies an address, in a day. Beyond, another mail can be asked for.
+const PASSWORDS_PER_TOKEN: u32 = 10;
+/// API keys made by one user in an hour: each is a mail to the owner.
+const API_KEYS: u32 = 20;
 /// Passwords and codes asked again of one session in a quarter of an hour.
 const PROOFS_PER_SESSION: u32 = 10;
 /// Exports of one user in an hour.
@@ -83,9 +89,16 @@ pub async fn mail_request(state: &State, ip: ClientIp) -> Result<(), Problem> {
     state.kit.limit(&[limit(bucket, MAILS_PER_ADDRESS, HOUR_SECS)]).await
 }
 
-/// Whether another mail may go to an address that strangers can ask for.
-pub async fn mail_allowed(state: &State, email: &Email) -> Result<bool, Problem> {
-    let limit = limit(format!("mail:to:{}", hash(email.as_str())), MAILS_PER_RECIPIENT, HOUR_SECS);
+/// Whether another mail may go to an address that strangers can ask for. Each kind is counted for itself, and only where one
+/// would go out: nobody uses up the mails that somebody needs by asking for those they do not. Where none would, a stand-in is
+/// counted, so that as much is written.
+pub async fn mail_allowed(state: &State, email: &Email, purpose: Purpose, would_go: bool) -> Result<bool, Problem> {
+    let kind = match (would_go, purpose) {
+        (false, _) => "none",
+        (true, Purpose::VerifyEmail) => "verify",
+        (true, Purpose::ResetPassword) => "reset",
+    };
+    let limit = limit(format!("mail:{kind}:to:{}", hash(email.as_str())), MAILS_PER_RECIPIENT, HOUR_SECS);
     Ok(state.kit.store.limit_take(&limit, state.kit.clock.now()).await?.is_none())
 }
 
@@ -93,6 +106,16 @@ pub async fn mail_allowed(state: &State, email: &Email) -> Result<bool, Problem>
 pub async fn token(state: &State, ip: ClientIp) -> Result<(), Problem> {
     let bucket = format!("token:{}", address_bucket(ip.0));
     state.kit.limit(&[limit(bucket, TOKENS_PER_ADDRESS, QUARTER_SECS)]).await
+}
+
+/// A password comes with a token that verifies an address. Counted whether there is such a token or not.
+pub async fn verification(state: &State, token_hash: &str) -> Result<(), Problem> {
+    state.kit.limit(&[limit(format!("verify:{token_hash}"), PASSWORDS_PER_TOKEN, DAY_SECS)]).await
+}
+
+/// An API key is made, by somebody who proved who they are.
+pub async fn api_key(state: &State, user: &Id) -> Result<(), Problem> {
+    state.kit.limit(&[limit(format!("api-key:{user}"), API_KEYS, HOUR_SECS)]).await
 }
 
 /// Somebody signed in proves once more who they are. Counted by session: a stolen one cannot lock out the others.

@@ -1,5 +1,6 @@
 //! `POST /auth/login`. Whether an address has an account, only the right password tells: until then every answer is the same, and
-//! so is the work behind it.
+//! so is the work behind it. Nor does the right password tell while the address is not proven: else whoever registers with an
+//! address and signs in at once would learn whether it had been free.
 
 use crate::answers::fail_no_sooner;
 use crate::fields::{Address, Code, GivenPassword};
@@ -72,6 +73,7 @@ async fn sign_in(state: &State, body: Login, ip: ClientIp, device: Option<String
         }
     }
     let tokens = session::begin(state, &profile.id, ip, device.clone()).await?;
+    still_holds(state, &profile.id, &secret, tokens.session_id()).await?;
     store.sign_in_remember(&profile.id, &place, now).await?;
     if !known.is_known_address {
         tell_owner(state, &profile, &email, tokens.session_id(), (ip, device.as_deref())).await;
@@ -81,14 +83,32 @@ async fn sign_in(state: &State, body: Login, ip: ClientIp, device: Option<String
 
 /// Wrong, whatever was wrong.
 fn refused() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "The address or the password is wrong.")
+    let detail = "The address or the password is wrong, or the address is not confirmed yet.";
+    Problem::new(StatusCode::UNAUTHORIZED, "invalid_credentials", detail)
+}
+
+/// What was checked before the session began is what holds after it. Another password ends the sessions there are; one that
+/// began a moment later, with the old password, ends here.
+async fn still_holds(state: &State, user: &Id, checked: &Secret, session: &Id) -> Result<(), Problem> {
+    let store = &state.kit.store;
+    if store.user_secret(user).await?.is_some_and(|(now, _)| is_same(checked, &now)) {
+        return Ok(());
+    }
+    store.session_end(user, session).await?;
+    Err(refused())
+}
+
+/// Whether two readings of a secret ask for the same password and the same second factor. A code that was used up, and another
+/// hash of the same password, are no difference.
+fn is_same(one: &Secret, other: &Secret) -> bool {
+    let second = |secret: &Secret| secret.second_in_force().map(|second| second.secret.clone());
+    one.generation == other.generation && second(one) == second(other)
 }
 
 /// What keeps somebody out who has the right password.
 async fn may_sign_in(state: &State, profile: &Profile) -> Result<(), Problem> {
     if profile.email_verified_at.is_none() {
-        let detail = "Prove first that the address is yours: there is a mail.";
-        return Err(Problem::forbidden("email_not_verified", detail));
+        return Err(refused());
     }
     match state.kit.store.access_get(&profile.id).await?.map(|access| access.status) {
         Some(Status::Active) => Ok(()),
@@ -120,5 +140,35 @@ async fn tell_owner(state: &State, profile: &Profile, email: &Email, session: &I
     match state.kit.store.mail_enqueue(&mail, now).await {
         Ok(_) => mails::tell(state, &mail).await,
         Err(error) => tracing::error!(error = %error, "the owner was not told of a sign-in"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use store::Second;
+
+    fn secret(generation: u32, second: Option<(&str, bool, u64)>) -> Secret {
+        let second = second.map(|(secret, confirmed, last_step)| Second {
+            secret: secret.to_owned(),
+            confirmed,
+            last_step,
+            recovery: Vec::new(),
+        });
+        Secret { password: generation.to_string(), generation, second }
+    }
+
+    #[test]
+    fn a_sign_in_holds_only_for_the_password_and_the_second_factor_that_were_checked() {
+        let (plain, with) = (secret(1, None), secret(1, Some(("a", true, 1))));
+        assert!(is_same(&plain, &plain) && is_same(&with, &secret(1, Some(("a", true, 2)))));
+        assert!(is_same(&plain, &Secret { password: "another hash".to_owned(), ..plain.clone() }));
+        assert!(is_same(&plain, &secret(1, Some(("a", false, 0)))), "it is not in force yet");
+        for other in [secret(2, None), with.clone()] {
+            assert!(!is_same(&plain, &other), "{other:?}");
+        }
+        for other in [plain, secret(2, Some(("a", true, 1))), secret(1, Some(("b", true, 1)))] {
+            assert!(!is_same(&with, &other), "{other:?}");
+        }
     }
 }

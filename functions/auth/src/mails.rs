@@ -7,7 +7,7 @@ use api::ClientIp;
 use domain::account::Email;
 use domain::mail::Template;
 use domain::{Id, Timestamp};
-use store::{MailToken, OutboxMail, Profile, Purpose};
+use store::{ApiKey, MailToken, OutboxMail, Profile, Purpose};
 
 /// How long a token holds that verifies an address: a day.
 pub const VERIFY_SECS: i64 = 86_400;
@@ -43,11 +43,44 @@ pub fn welcome(profile: &Profile, email: &Email) -> OutboxMail {
     named(profile, to(format!("welcome:{}", profile.id), &profile.id, email, Template::Welcome))
 }
 
+/// What another password does to API keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// It was reset: whoever could sign in before may have made keys, too.
+    End,
+    /// It was changed by somebody who knew the old one.
+    Hold,
+}
+
 /// There is another password.
-pub fn password_changed(profile: &Profile, email: &Email, generation: u32, ip: ClientIp, now: Timestamp) -> OutboxMail {
+pub fn password_changed(
+    profile: &Profile,
+    email: &Email,
+    (generation, keys): (u32, Keys),
+    ip: ClientIp,
+    now: Timestamp,
+) -> OutboxMail {
     let mail =
         to(format!("password-changed:{}:{generation}", profile.id), &profile.id, email, Template::PasswordChanged);
-    named(profile, mail).with("at", now.to_string()).with("address", ip.0.to_string())
+    let keys = match keys {
+        Keys::End => "All API keys have ended, too.",
+        Keys::Hold => "Your API keys still hold: delete those you do not know.",
+    };
+    named(profile, mail).with("at", now.to_string()).with("address", ip.0.to_string()).with("api_keys", keys)
+}
+
+/// There is another API key. Its name is not told: whoever makes it chooses that, and it may read like words of ours.
+pub fn api_key_created(
+    profile: &Profile,
+    email: &Email,
+    (key, hash): (&ApiKey, &str),
+    ip: ClientIp,
+    now: Timestamp,
+) -> OutboxMail {
+    let id = format!("api-key-created:{}:{}", key.id, hash.get(..16).unwrap_or_default());
+    let scopes: Vec<String> = key.scopes.iter().map(ToString::to_string).collect();
+    let mail = named(profile, to(id, &profile.id, email, Template::ApiKeyCreated)).with("key", key.id.as_str());
+    mail.with("scopes", scopes.join(", ")).with("at", now.to_string()).with("address", ip.0.to_string())
 }
 
 /// Somebody signed in from a place that is not usual.

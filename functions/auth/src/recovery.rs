@@ -1,10 +1,11 @@
 //! `POST /auth/forgot-password` and `POST /auth/reset-password`: another password for whoever reads the mail of the address. All
-//! sessions end; a second factor stays in force.
+//! sessions and API keys end; a second factor stays in force.
 
 use crate::answers::{Accepted, no_sooner};
 use crate::fields::{NewPassword, Token};
+use crate::mails::{self, Keys};
 use crate::verify_email::{Recipient, send, token_refused, used_or_changed};
-use crate::{State, limits, mails, password, random};
+use crate::{State, limits, password, random};
 use api::{ClientIp, Json, Problem};
 use axum::extract::State as With;
 use axum::http::StatusCode;
@@ -39,7 +40,7 @@ pub async fn forgot(
     Ok((StatusCode::ACCEPTED, axum::Json(Accepted::MAIL)))
 }
 
-/// Chooses a new password. The token holds once, for an hour, and not after another password; all sessions end.
+/// Chooses a new password. The token holds once, for an hour, and not after another password; all sessions and API keys end.
 #[utoipa::path(
     post, path = "/auth/reset-password", tag = "auth", operation_id = "reset_password", request_body = ResetPassword,
     responses((status = 204, description = "The new password holds."))
@@ -61,7 +62,7 @@ pub async fn reset(
     password::accept("/password", &body.password.0, profile.email.as_ref())?;
     let hashed = state.passwords.hash(body.password.0).await?;
     let secret = Secret { password: hashed, generation: secret.generation + 1, ..secret };
-    let mail = mails::password_changed(&profile, &token.email, secret.generation, ip, now);
+    let mail = mails::password_changed(&profile, &token.email, (secret.generation, Keys::End), ip, now);
     let by = Some((&token, &profile, profile_rev));
     match store.password_change(&token.user, (&secret, rev), Ended::All, by, &mail, now).await {
         Ok(()) => {}

@@ -16,6 +16,8 @@ use utoipa::ToSchema;
 
 /// Items that a registration writes beside the two of its mail; where the address is taken, as many decoys.
 const ITEMS: u8 = 6;
+/// Tries to write a registration while other transactions are at its items.
+const MAX_TRIES: usize = 4;
 
 /// Who registers.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
@@ -69,15 +71,22 @@ async fn take(state: &State, body: Register) -> Result<(), Problem> {
     let secret = Secret { password: hashed, generation: 1, second: None };
     let (token, mail) = mails::token(&random::secret()?, Purpose::VerifyEmail, (&profile.id, &email, 1), now);
     let new = NewUser { profile, role: Role::User, secret };
-    match state.kit.store.user_create(&new, Some((&token, &mail)), now).await {
-        Ok(()) => mails::tell(state, &mail).await,
-        Err(StoreError::Conflict(what)) => {
-            // Somebody registered with it this moment.
-            let user = state.kit.store.user_by_email(&email).await?.ok_or(StoreError::Conflict(what))?;
-            taken(state, &user, &email).await?;
+    for _ in 0..MAX_TRIES {
+        match state.kit.store.user_create(&new, Some((&token, &mail)), now).await {
+            Ok(()) => {
+                mails::tell(state, &mail).await;
+                return Ok(());
+            }
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => return Err(error.into()),
+        // Somebody registered with it this moment; or nobody did, and two who tried were in each other's way.
+        if let Some(user) = state.kit.store.user_by_email(&email).await? {
+            return taken(state, &user, &email).await;
+        }
     }
+    // An answer of its own would tell that the address was free. Without a mail they try again.
+    tracing::error!(user = %new.profile.id, "a registration met others every time and was not written");
     Ok(())
 }
 

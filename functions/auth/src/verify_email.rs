@@ -1,7 +1,11 @@
-//! `POST /auth/verify-email` and `POST /auth/resend-verification`: whoever reads the mail of an address has it.
+//! `POST /auth/verify-email` and `POST /auth/resend-verification`: whoever reads the mail of an address, and knows the password it
+//! was registered with, has it. The mail alone is not enough: a stranger may have registered with somebody's address, and its
+//! owner would prove it for them with one click. Who does not know the password takes `forgot-password`, which proves the
+//! address and puts another password in the place of the stranger's.
 
-use crate::answers::{Accepted, no_sooner};
-use crate::fields::{Address, Token};
+use crate::answers::{Accepted, fail_no_sooner, no_sooner};
+use crate::fields::{Address, GivenPassword, Token};
+use crate::password::Verdict;
 use crate::{State, limits, mails, random};
 use api::{ClientIp, FieldError, Json, Problem};
 use axum::extract::State as With;
@@ -16,13 +20,15 @@ use utoipa::ToSchema;
 /// Items that a token and its mail are; where nothing is sent, as many decoys.
 const ITEMS: u8 = 3;
 
-/// A token out of a mail.
+/// A token out of a mail, and the password of the registration.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub struct VerifyEmail {
     /// As it stood in the mail.
     token: Token,
+    /// The one they registered with.
+    password: GivenPassword,
 }
 
 /// Whom to send a mail.
@@ -34,7 +40,7 @@ pub struct Recipient {
     pub email: Address,
 }
 
-/// Proves the address. The token holds once, for 24 hours.
+/// Proves the address. The token holds once, for 24 hours; a wrong password is answered as a wrong token is, and costs no token.
 #[utoipa::path(
     post, path = "/auth/verify-email", tag = "auth", operation_id = "verify_email", request_body = VerifyEmail,
     responses((status = 204, description = "The address is proven."))
@@ -45,24 +51,40 @@ pub async fn verify(
     Json(body): Json<VerifyEmail>,
 ) -> Result<StatusCode, Problem> {
     limits::token(&state, ip).await?;
-    let (store, now) = (&state.kit.store, state.kit.clock.now());
-    let token = store.token_get(&random::hash(&body.token.0), Purpose::VerifyEmail, now).await?;
-    let token = token.ok_or_else(token_refused)?;
-    let (profile, rev) = store.user_get(&token.user).await?.ok_or_else(token_refused)?;
-    if profile.email.as_ref() != Some(&token.email) {
+    fail_no_sooner(&state, prove(&state, body, ip)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn prove(state: &State, body: VerifyEmail, ip: ClientIp) -> Result<(), Problem> {
+    let (store, now, hash) = (&state.kit.store, state.kit.clock.now(), random::hash(&body.token.0));
+    limits::verification(state, &hash).await?;
+    let held = registered(state, &hash).await?;
+    let kept = held.as_ref().map(|(_, _, secret)| secret.password.clone());
+    let verdict = state.passwords.check(body.password.0, kept).await?;
+    let (Some((token, (profile, rev), _)), Verdict::Right | Verdict::RightButOld) = (held, verdict) else {
         return Err(token_refused());
-    }
+    };
     let mail = profile.email_verified_at.is_none().then(|| mails::welcome(&profile, &token.email));
     match store.email_verify(&token, (&profile, rev), mail.as_ref(), now).await {
         Ok(()) => {}
-        Err(StoreError::Conflict(_)) => return Err(used_or_changed(&state, &token).await?),
+        Err(StoreError::Conflict(_)) => return Err(used_or_changed(state, &token).await?),
         Err(error) => return Err(error.into()),
     }
     store.sign_in_remember(&token.user, &limits::place(&token.email, ip), now).await?;
     if let Some(mail) = mail {
-        mails::tell(&state, &mail).await;
+        mails::tell(state, &mail).await;
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
+}
+
+/// The token of that hash, where it verifies somebody's address now, with whose it is and what they sign in with.
+async fn registered(state: &State, hash: &str) -> Result<Option<(MailToken, (Profile, u32), Secret)>, Problem> {
+    let store = &state.kit.store;
+    let token = store.token_get(hash, Purpose::VerifyEmail, state.kit.clock.now()).await?;
+    let Some(token) = token else { return Ok(None) };
+    let (profile, secret) = tokio::try_join!(store.user_get(&token.user), store.user_secret(&token.user))?;
+    let held = profile.zip(secret).filter(|((profile, _), _)| profile.email.as_ref() == Some(&token.email));
+    Ok(held.map(|(profile, (secret, _))| (token, profile, secret)))
 }
 
 /// Sends the mail of a registration again. The answer is the same whoever's the address is.
@@ -90,9 +112,9 @@ pub async fn send(
 ) -> Result<(), Problem> {
     let (store, now) = (&state.kit.store, state.kit.clock.now());
     let SignIn { user, .. } = store.sign_in_read(email, "", &stand_in(email), now).await?;
-    let allowed = limits::mail_allowed(state, email).await?;
-    let secret = random::secret()?;
-    let user: Option<(Profile, Secret, u32)> = user.filter(|(profile, _, _)| allowed && wanted(profile));
+    let user: Option<(Profile, Secret, u32)> = user.filter(|(profile, _, _)| wanted(profile));
+    let allowed = limits::mail_allowed(state, email, purpose, user.is_some()).await?;
+    let (secret, user) = (random::secret()?, user.filter(|_| allowed));
     let Some((profile, kept, _)) = user else {
         return Ok(store.decoy_write(&secret, ITEMS, None, now).await?);
     };

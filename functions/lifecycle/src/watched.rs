@@ -100,7 +100,8 @@ impl Lifecycle {
         let wallet = self.store.wallet_balance(customer, unit).await?;
         let (balance, is_used) = (wallet.amount, wallet.heads.iter().any(|(_, head)| head.is_some()));
         let today = self.clock.now().hour().day();
-        let is_due = is_due(&settings, &known, balance, today);
+        let rose = known.seen.is_some_and(|seen| balance > seen) && self.was_captured(&known, &settings).await?;
+        let is_due = is_due(&settings, &known, balance, rose, today);
         // A balance of nothing in a unit that was never used is no news.
         let is_news = watched.seen.map_or(is_used, |seen| seen != balance);
         if !is_due && !is_news && known == *watched {
@@ -147,6 +148,14 @@ impl Lifecycle {
             TopUpEnd::NeverSent => {}
         }
         Ok(known)
+    }
+
+    /// Whether the last top-up that has a name brought its money. Only then is a balance that rose one that was topped up with
+    /// too little: of any other rise a card that was declined knows nothing.
+    async fn was_captured(&self, watched: &Watched, settings: &TopUp) -> Result<bool, StoreError> {
+        let Some(last) = watched.top_ups.checked_sub(1).filter(|_| settings.enabled) else { return Ok(false) };
+        let end = self.cashier.topped_up(&watched.customer, &name(watched, last)).await?;
+        Ok(end == Some(TopUpEnd::Captured))
     }
 
     /// The mail of a fall, if it crosses a threshold. One is enough, about the lowest.
@@ -199,11 +208,10 @@ enum Tried {
 }
 
 /// Whether to top up now. Not as long as the balance is low, or a card that is declined would be charged for ever: but when it
-/// falls below the threshold, when it has risen and is still below (the last top-up was too small), and when the settings were
+/// falls below the threshold, when its last top-up raised it and it is still below (it was too small), and when the settings were
 /// changed since the last try (another card, or switched on only now), or the day after its limit was reached.
-fn is_due(settings: &TopUp, watched: &Watched, balance: Amount, today: u32) -> bool {
+fn is_due(settings: &TopUp, watched: &Watched, balance: Amount, rose: bool, today: u32) -> bool {
     let fell = watched.seen.is_none_or(|seen| seen >= settings.threshold);
-    let rose = watched.seen.is_some_and(|seen| balance > seen);
     let done = [fingerprint(settings), until_tomorrow(settings, today)];
     let changed = !watched.tried.as_ref().is_some_and(|tried| done.contains(tried));
     settings.enabled && balance < settings.threshold && (fell || rose || changed)
@@ -211,8 +219,11 @@ fn is_due(settings: &TopUp, watched: &Watched, balance: Amount, today: u32) -> b
 
 /// Names the next top-up. It changes only when one was noted.
 fn name_of(watched: &Watched) -> String {
-    let Watched { customer, unit, top_ups, .. } = watched;
-    format!("{customer}#{}:top-up-{top_ups}", unit.as_str())
+    name(watched, watched.top_ups)
+}
+
+fn name<N: std::fmt::Display>(watched: &Watched, number: N) -> String {
+    format!("{}#{}:top-up-{number}", watched.customer, watched.unit.as_str())
 }
 
 /// Names settings; the same settings have the same one.
@@ -245,23 +256,26 @@ mod tests {
             top_ups: 1,
             tried: tried.then(|| fingerprint(&settings)),
         };
-        for (seen, tried, balance, due) in [
-            (Some(5), true, 4, true),
-            (None, false, 4, true),
-            (Some(5), true, 5, false),
-            (Some(4), true, 3, false),
-            (Some(3), true, 3, false),
-            (Some(2), true, 3, true),
-            (Some(3), false, 3, true),
-            (Some(9), false, 6, false),
+        for (seen, tried, balance, rose, due) in [
+            (Some(5), true, 4, false, true),
+            (None, false, 4, false, true),
+            (Some(5), true, 5, false, false),
+            (Some(4), true, 3, false, false),
+            (Some(3), true, 3, false, false),
+            (Some(2), true, 3, true, true),
+            (Some(2), true, 3, false, false),
+            (Some(3), false, 3, false, true),
+            (Some(9), false, 6, false, false),
         ] {
-            assert_eq!(is_due(&settings, &watched(seen, tried), steps(balance), 7), due, "{seen:?} {tried} {balance}");
+            let is_due = is_due(&settings, &watched(seen, tried), steps(balance), rose, 7);
+            assert_eq!(is_due, due, "{seen:?} {tried} {balance}");
         }
         let off = TopUp { enabled: false, ..settings.clone() };
-        assert!(!is_due(&off, &watched(Some(5), true), steps(4), 7));
+        assert!(!is_due(&off, &watched(Some(5), true), steps(4), false, 7));
         let other = TopUp { payment_method: Some("pm_2".to_owned()), ..settings.clone() };
-        assert!(is_due(&other, &watched(Some(4), true), steps(3), 7));
+        assert!(is_due(&other, &watched(Some(4), true), steps(3), false, 7));
         let limited = Watched { tried: Some(until_tomorrow(&settings, 7)), ..watched(Some(3), true) };
-        assert!(!is_due(&settings, &limited, steps(3), 7) && is_due(&settings, &limited, steps(3), 8));
+        let is_due = |today| is_due(&settings, &limited, steps(3), false, today);
+        assert!(!is_due(7) && is_due(8));
     }
 }

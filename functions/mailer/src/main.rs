@@ -20,8 +20,9 @@ async fn main() -> ExitCode {
         // Of SES, and only where bounces are published by one.
         let set = std::env::var("MAIL_CONFIGURATION_SET").ok().filter(|set| !set.is_empty());
         let (store, ses) = (start::store(&sdk)?, Arc::new(SesMailer::new(&sdk, set)));
+        let config = MailConfig::from_env()?;
         store.schema_check().await?;
-        let mailing = &Mailing::new(store, ses, MailConfig::from_env()?, Clock::system())?;
+        let mailing = &Mailing::new(store, ses, config, Clock::system())?;
         run(service_fn(|event: LambdaEvent<Value>| async move {
             let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
             mailing.handle(event.payload, left).await.map_err(Error::from)

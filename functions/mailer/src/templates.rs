@@ -23,7 +23,7 @@ macro_rules! files {
 }
 
 /// The extension decides whether values are escaped.
-const FILES: [(&str, &str); 20] = files![
+const FILES: [(&str, &str); 22] = files![
     "layout",
     "welcome",
     "verify",
@@ -31,6 +31,7 @@ const FILES: [(&str, &str); 20] = files![
     "registered_already",
     "password_changed",
     "new_sign_in",
+    "api_key_created",
     "receipt",
     "low_balance",
     "top_up_failed",
@@ -136,6 +137,7 @@ fn path(template: Template, params: &BTreeMap<String, String>) -> String {
         Template::Reset => format!("/reset-password?token={}", param("token")),
         Template::PasswordChanged => "/forgot-password".to_owned(),
         Template::NewSignIn => "/account/sessions".to_owned(),
+        Template::ApiKeyCreated => "/account/api-keys".to_owned(),
         Template::Receipt | Template::TopUpFailed => format!("/billing/payments/{}", param("payment")),
         Template::LowBalance => "/billing".to_owned(),
     }

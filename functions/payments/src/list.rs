@@ -58,8 +58,14 @@ pub async fn list(
     Query(params): Query<PaymentParams>,
 ) -> Result<axum::Json<Paged<PaymentView>>, Problem> {
     let (from, to) = (time("from", params.from.as_ref())?, time("to", params.to.as_ref())?);
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        return Err(Problem::parameter("from", "it is after `to`"));
+    }
     let filter = PaymentFilter { status: params.status, processor: params.processor, from, to };
     let after: Option<String> = read_cursor(params.cursor.as_deref())?;
+    if after.as_ref().is_some_and(|after| !filter.covers(after)) {
+        return Err(Problem::parameter("cursor", "it belongs to another list"));
+    }
     let limit = u16::try_from(params.limit).unwrap_or(1);
     let page = state.kit.store.payments_of(&caller.user, &filter, limit, after).await?;
     let next_cursor = page.next.as_ref().map(write_cursor).transpose()?;

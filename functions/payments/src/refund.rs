@@ -5,6 +5,7 @@ use crate::view::{PaymentView, RefundView};
 use api::{Admin, AmountText, ClientIp, IdempotencyKey, Json, PathId, Problem, RequestId};
 use axum::extract::State as With;
 use axum::http::StatusCode;
+use cashier::CashierError;
 use domain::payment::{RefundStatus, parse_cents};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -54,10 +55,14 @@ pub async fn refund(
     let amount = amount.map_err(|error| Problem::field("/amount", error.to_string()))?;
     let (at, record) = (state.kit.clock.now(), state.kit.id("aud"));
     let by = By { actor: caller.user, at, record, address: address.to_string(), request_id };
-    let done = state.cashier.refund(&id, amount, Some(body.reason), &by, key.as_deref()).await?;
+    let done = state.cashier.refund(&id, amount, Some(body.reason), &by, key.as_deref()).await;
+    let done = done.map_err(CashierError::for_operator)?;
     let status = match done.refund.status {
         RefundStatus::Requested | RefundStatus::Unknown => StatusCode::ACCEPTED,
         RefundStatus::Pending | RefundStatus::Succeeded | RefundStatus::Failed => StatusCode::CREATED,
     };
-    Ok((status, axum::Json(RefundAnswer { refund: (&done.refund).into(), payment: done.payment.into() })))
+    Ok((
+        status,
+        axum::Json(RefundAnswer { refund: (&done.refund).into(), payment: PaymentView::for_operator(done.payment) }),
+    ))
 }

@@ -18,9 +18,9 @@ pub async fn show(
     PathId(id): PathId,
 ) -> Result<axum::Json<PaymentView>, Problem> {
     let (payment, _) = state.kit.store.payment(&id).await?.ok_or_else(Problem::not_found)?;
-    let may_see = match caller.role {
-        Role::Admin => true,
-        Role::User => payment.customer == caller.user,
-    };
-    if may_see { Ok(axum::Json(payment.into())) } else { Err(Problem::not_found()) }
+    match caller.role {
+        Role::Admin => Ok(axum::Json(PaymentView::for_operator(payment))),
+        Role::User if payment.customer == caller.user => Ok(axum::Json(payment.into())),
+        Role::User => Err(Problem::not_found()),
+    }
 }

@@ -1,7 +1,7 @@
 //! A payment, as callers read it.
 
 use api::show;
-use domain::payment::{Payment, Refund};
+use domain::payment::{Decline, Payment, Refund};
 use domain::{Amount, Id, Unit};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -47,7 +47,7 @@ pub struct PaymentView {
     pub processor_object: Option<String>,
     /// Where the customer agrees to it, for PayPal.
     pub approve_url: Option<String>,
-    /// Why it failed, in the processor's code.
+    /// Why it failed, in a plain code; an admin sees the processor's.
     pub failure: Option<String>,
     /// Its refunds.
     pub refunds: Vec<RefundView>,
@@ -79,6 +79,15 @@ pub fn usd(amount: Amount) -> String {
     show(amount, Unit::Usd)
 }
 
+impl PaymentView {
+    /// As an operator reads it: with the processor's own code.
+    pub fn for_operator(payment: Payment) -> Self {
+        let failure = payment.failure.clone();
+        Self { failure, ..payment.into() }
+    }
+}
+
+/// As its customer reads it: of a failure, a plain reason.
 impl From<Payment> for PaymentView {
     fn from(payment: Payment) -> Self {
         Self {
@@ -97,7 +106,7 @@ impl From<Payment> for PaymentView {
             updated_at: payment.updated_at.to_string(),
             processor_object: payment.object,
             approve_url: payment.approve_url.filter(|_| payment.open),
-            failure: payment.failure,
+            failure: payment.failure.map(|code| Decline::of(&code).as_str().to_owned()),
             refunds: payment.refunds.iter().map(RefundView::from).collect(),
             id: payment.id,
         }

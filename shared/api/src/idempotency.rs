@@ -2,8 +2,9 @@
 //!
 //! A route that takes the header is wrapped in [`idempotent`]. The first request claims the key, works, and its answer is kept
 //! for a day if it was a success; a replay gets that answer with `Idempotency-Replayed: true`. The same key with another
-//! body is a conflict; a replay that comes while the first is at work is told to wait. What fails is forgotten, so that
-//! the request can be mended and sent again under the same key.
+//! body is a conflict; a replay that comes while the first is at work is told to wait. What is refused is forgotten, so that
+//! the request can be mended and sent again under the same key. What broke may be done in part: only the same body goes on
+//! with it.
 //!
 //! It does *not* protect money: what is posted has a key of its own on the ledger, derived from this one.
 
@@ -84,8 +85,9 @@ async fn answer(request: Request, next: Next) -> Result<Response, Problem> {
     };
     let too_long = |_| Problem::of(StatusCode::PAYLOAD_TOO_LARGE);
     let body = to_bytes(body, MAX_BODY_BYTES).await.map_err(too_long)?;
-    let operation = format!("{} {}", parts.method, parts.uri.path());
-    let key = RequestKey { caller, operation, key: hex::encode(Sha256::digest(&client_key)) };
+    // One hash of all three: a path may be longer than a key of the table.
+    let request = format!("{}\n{}\n{client_key}", parts.method, parts.uri.path());
+    let key = RequestKey { caller, request: hex::encode(Sha256::digest(request)) };
     match kit.store.answer_claim(&key, &hex::encode(Sha256::digest(&body)), kit.clock.now()).await? {
         Claimed::New => {}
         Claimed::Answered { status, answer } => return Ok(replay(status, answer)),
@@ -103,8 +105,15 @@ async fn answer(request: Request, next: Next) -> Result<Response, Problem> {
     keep(&kit, &key, response).await
 }
 
-/// A success is kept; anything else gives the claim back. Where neither can be written, the claim runs out by itself.
+/// A success is kept; a refusal gives the claim back; where nobody knows how far it came, the claim ends and the body stays. Where
+/// none of it can be written, the claim runs out by itself.
 async fn keep(kit: &Kit, key: &RequestKey, response: Response) -> Result<Response, Problem> {
+    if response.status().is_server_error() {
+        if let Err(error) = kit.store.answer_let_go(key).await {
+            tracing::warn!(error = %error, "a claim was not ended");
+        }
+        return Ok(response);
+    }
     if !response.status().is_success() {
         if let Err(error) = kit.store.answer_release(key).await {
             tracing::warn!(error = %error, "a claim was not given back");

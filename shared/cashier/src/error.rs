@@ -2,7 +2,7 @@
 
 use api::Problem;
 use axum::http::StatusCode;
-use domain::payment::{Processor, PurchaseError, RefundError};
+use domain::payment::{Decline, Processor, PurchaseError, RefundError};
 use providers::CallError;
 use store::StoreError;
 
@@ -39,6 +39,15 @@ pub enum CashierError {
 }
 
 impl CashierError {
+    /// What an operator is told: a refusal with the processor's own code, which no customer reads.
+    #[must_use]
+    pub fn for_operator(self) -> Problem {
+        match self {
+            Self::Refused(code) => refused(&code),
+            other => other.into(),
+        }
+    }
+
     /// A call that failed: a refusal for good is the caller's to know, everything else may be tried again.
     pub(crate) fn of(error: CallError) -> Self {
         Self::of_refusal(&error).unwrap_or(Self::Call(error))
@@ -49,6 +58,10 @@ impl CashierError {
         let refusal = error.refusal().filter(|refusal| !is_our_fault(refusal.status))?;
         Some(Self::Refused(refusal.code.clone()))
     }
+}
+
+fn refused(why: &str) -> Problem {
+    Problem::new(StatusCode::CONFLICT, "processor_refused", format!("The payment processor refused it: {why}."))
 }
 
 /// Statuses that say something about our account or our speed, not about the payment.
@@ -75,10 +88,13 @@ impl From<CashierError> for Problem {
                 Self::new(StatusCode::CONFLICT, "key_reused", detail)
             }
             CashierError::Refused(code) => {
-                let detail = format!("The payment processor refused it: {code}.");
-                Self::new(StatusCode::CONFLICT, "processor_refused", detail)
+                tracing::warn!(code, "a processor refused");
+                refused(Decline::of(&code).words())
             }
             CashierError::Purchase(error) => Self::field("/amount", error.to_string()),
+            CashierError::Refund(error @ RefundError::Differs) => {
+                Self::new(StatusCode::CONFLICT, "key_reused", format!("It cannot be done: {error}."))
+            }
             CashierError::Refund(error) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "not_refundable",

@@ -2,6 +2,7 @@
 //! has agreed.
 
 use crate::send::custom_id;
+use crate::settle::Said;
 use crate::{Cashier, CashierError};
 use domain::payment::{
     Capture, Claims, DisputeFact, DisputeState, Facts, Payment, RefundFact, RefundState, Reported, State, parse_cents,
@@ -19,8 +20,9 @@ const OUR_REFUND: &str = "rfd_";
 
 impl Cashier {
     /// All PayPal says of an order; nothing where it knows none of that id. An approved order of an open payment is captured
-    /// first: the payer has agreed, whoever tells us so.
-    pub(crate) async fn paypal_facts(&self, payment: &Payment, order: &str) -> Result<Option<Facts>, CashierError> {
+    /// first: the payer has agreed, whoever tells us so. Disputes are asked for once a capture is on our record: what was
+    /// captured is credited before, and whatever becomes of asking.
+    pub(crate) async fn paypal_facts(&self, payment: &Payment, order: &str) -> Result<Option<Said>, CashierError> {
         let Some(mut order) = self.paypal_order(order).await? else { return Ok(None) };
         let is_ours = order.custom_id.as_deref() == Some(custom_id(&payment.id, &payment.customer).as_str());
         let mut failure = None;
@@ -28,11 +30,24 @@ impl Cashier {
             failure = self.paypal_capture(payment, &order.id).await?;
             order = self.paypal_order(&order.id).await?.ok_or(CashierError::NotFound)?;
         }
+        let (disputes, unread) = match payment.capture {
+            Some(_) => match self.paypal_disputes(&order).await {
+                Ok(disputes) => (disputes, None),
+                Err(error) => (Vec::new(), Some(error)),
+            },
+            None => (Vec::new(), None),
+        };
+        let mut facts = facts(order, disputes, failure, payment.open);
+        facts.disputes_unread = unread.is_some();
+        Ok(Some(Said { facts, unread }))
+    }
+
+    async fn paypal_disputes(&self, order: &PayPalOrder) -> Result<Vec<PayPalDispute>, CashierError> {
         let mut disputes = Vec::new();
         for capture in order.captures.iter().filter(|capture| capture.status == PayPalCaptureStatus::Captured) {
             disputes.extend(self.paypal()?.disputes(&capture.id).await.map_err(CashierError::of)?);
         }
-        Ok(Some(facts(order, disputes, failure, payment.open)))
+        Ok(disputes)
     }
 
     /// Whether it is still ours to capture: not once it was given up.
@@ -72,6 +87,7 @@ impl Cashier {
             captures: Vec::new(),
             refunds: Vec::new(),
             disputes: Vec::new(),
+            disputes_unread: false,
             failure: None,
         })
     }
@@ -103,6 +119,7 @@ fn facts(order: PayPalOrder, disputes: Vec<PayPalDispute>, failure: Option<Strin
         captures: captured.map(|capture| Capture { money: money(&capture.money), object: capture.id }).collect(),
         refunds: order.refunds.into_iter().map(refund_fact).collect(),
         disputes,
+        disputes_unread: false,
         failure: failure.or(declined),
         object: order.id,
     }
@@ -140,20 +157,31 @@ fn dispute_facts(mut disputes: Vec<PayPalDispute>, refunds: &[PayPalRefund]) -> 
     rows.sort_by_key(|row| (time(&row.created), row.id.clone()));
     disputes.sort_by_key(|dispute| (time(&dispute.created), dispute.id.clone()));
     let fact = |dispute: PayPalDispute| {
-        let state = match dispute.outcome {
-            PayPalOutcome::Open => DisputeState::Open,
-            PayPalOutcome::Ours => DisputeState::Won,
-            PayPalOutcome::Payers => DisputeState::Lost,
-        };
-        let is_it = |row: &&PayPalRefund| row.money == dispute.money && time(&row.created) >= time(&dispute.created);
+        let (state, lost) = outcome(&dispute);
+        let gone = dispute.refunded.as_ref().filter(|_| lost.is_some()).unwrap_or(&dispute.money);
+        let is_it = |row: &&PayPalRefund| row.money == *gone && time(&row.created) >= time(&dispute.created);
         let row = rows.iter().position(is_it).filter(|_| state == DisputeState::Lost);
         if let Some(row) = row {
             let row = rows.remove(row);
             tracing::info!(dispute = dispute.id, reversal = row.id, "a lost dispute is also listed as a refund");
         }
-        DisputeFact { money: money(&dispute.money), state, as_refund: row.is_some(), object: dispute.id }
+        DisputeFact { money: money(&dispute.money), state, as_refund: row.is_some(), lost, object: dispute.id }
     };
     disputes.into_iter().map(fact).collect()
+}
+
+/// How a dispute stands, and what it took where that is not all of it. What PayPal says was given to the payer counts; one
+/// that ended in nobody's favour takes no more than that.
+fn outcome(dispute: &PayPalDispute) -> (DisputeState, Option<Amount>) {
+    let given = dispute.refunded.as_ref().map(money);
+    match (dispute.outcome, given) {
+        (PayPalOutcome::Open, _) => (DisputeState::Open, None),
+        (PayPalOutcome::Ours, _) | (PayPalOutcome::Nobodys, None) => (DisputeState::Won, None),
+        (_, Some(Reported::Usd(amount))) if amount <= Amount::ZERO => (DisputeState::Won, None),
+        (_, Some(Reported::Usd(amount))) => (DisputeState::Lost, Some(amount)),
+        // In another currency it cannot be counted: the cautious reading.
+        (_, Some(Reported::Foreign(_))) | (PayPalOutcome::Payers, None) => (DisputeState::Lost, None),
+    }
 }
 
 fn money(money: &PayPalMoney) -> Reported {
@@ -183,7 +211,31 @@ mod tests {
 
     fn dispute(id: &str, value: &str, outcome: PayPalOutcome) -> PayPalDispute {
         let created = Some("2026-11-10T00:00:00Z".to_owned());
-        PayPalDispute { id: id.to_owned(), money: usd(value), outcome, created }
+        PayPalDispute { id: id.to_owned(), money: usd(value), refunded: None, outcome, created }
+    }
+
+    #[test]
+    fn a_dispute_takes_what_the_payer_was_given_and_one_that_is_nobodys_takes_nothing_by_itself() {
+        let steps = |cents: i64| Amount::from_steps(cents * 10_000);
+        for (outcome, refunded, state, lost) in [
+            (PayPalOutcome::Payers, None, DisputeState::Lost, None),
+            (PayPalOutcome::Payers, Some("2.00"), DisputeState::Lost, Some(steps(200))),
+            (PayPalOutcome::Payers, Some("0.00"), DisputeState::Won, None),
+            (PayPalOutcome::Nobodys, None, DisputeState::Won, None),
+            (PayPalOutcome::Nobodys, Some("2.00"), DisputeState::Lost, Some(steps(200))),
+            (PayPalOutcome::Ours, Some("2.00"), DisputeState::Won, None),
+            (PayPalOutcome::Open, None, DisputeState::Open, None),
+        ] {
+            let dispute = PayPalDispute { refunded: refunded.map(usd), ..dispute("PP-1", "5.00", outcome) };
+            let facts = dispute_facts(vec![dispute], &[]);
+            assert_eq!((facts[0].state, facts[0].lost), (state, lost), "{outcome:?} {refunded:?}");
+        }
+        // The row of a part is a part.
+        let part = PayPalDispute { refunded: Some(usd("2.00")), ..dispute("PP-1", "5.00", PayPalOutcome::Payers) };
+        for (value, is_pair) in [("2.00", true), ("5.00", false)] {
+            let row = row("R1", value, "pay_1:usr_1", "2026-11-11T00:00:00Z");
+            assert_eq!(dispute_facts(vec![part.clone()], &[row])[0].as_refund, is_pair, "{value}");
+        }
     }
 
     #[test]

@@ -19,6 +19,8 @@ const STRIPE_WINDOW_SECS: i64 = 23 * 3_600;
 const PAYPAL_WINDOW_SECS: i64 = 44 * 86_400;
 /// A refund this young is being asked for by whoever wrote it down.
 const IN_HAND_SECS: i64 = 60;
+/// Why a refund that was asked for before is refused: the processor's own code was told then.
+const REFUND_FAILED: &str = "refund_failed";
 /// Rounds against others that change the same payment.
 const MAX_ROUNDS: usize = 16;
 
@@ -35,8 +37,8 @@ impl Cashier {
     /// Gives a payment back, in whole or in part. The same key again is the same refund.
     ///
     /// # Errors
-    /// [`CashierError::Refund`] where there is not so much left; [`CashierError::Refused`] where the processor will not; the
-    /// store's or the processor's. A refund whose outcome is unknown is no error: it says so.
+    /// [`CashierError::Refund`] where there is not so much left, or the key stands for another one; [`CashierError::Refused`]
+    /// where the processor will not, or the refund has failed before; the store's or the processor's. A refund whose outcome is unknown is no error: it says so.
     pub async fn refund(
         &self,
         payment: &Id,
@@ -46,7 +48,8 @@ impl Cashier {
         key: Option<&str>,
     ) -> Result<Refunded, CashierError> {
         let id = match key {
-            Some(key) => repeatable_id("rfd", payment, key),
+            // Another admin's request is another one. An id has no `#`, so the two cannot run into each other.
+            Some(key) => repeatable_id("rfd", payment, &format!("{}#{key}", by.actor)),
             None => api::new_id("rfd", self.clock.now()),
         };
         let request = RefundRequest { id, amount, reason, by: by.actor.to_string() };
@@ -59,6 +62,9 @@ impl Cashier {
         }
         let payment = self.settle(payment).await?;
         let refund = payment.refund(request.id.as_str()).cloned().ok_or(CashierError::NotFound)?;
+        if refund.status == RefundStatus::Failed {
+            return Err(CashierError::Refused(REFUND_FAILED.to_owned()));
+        }
         Ok(Refunded { payment, refund })
     }
 

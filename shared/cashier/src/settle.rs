@@ -6,12 +6,24 @@
 
 use crate::{Cashier, CashierError};
 use domain::mail::Template;
-use domain::payment::{Facts, Mismatch, Payment, Posting, Processor, Purpose, Status, to_decimal};
+use domain::payment::{
+    Absorbed, Decline, Facts, Mismatch, Payment, PostedPage, Posting, Processor, Purpose, Status, to_decimal,
+};
 use domain::{Amount, Id, Timestamp};
 use store::{OutboxMail, Revised, StoreError, Unmatched};
 
 /// Rounds against others that settle the same payment.
 const MAX_ROUNDS: usize = 16;
+
+/// A look at a part that could not be read comes after so many seconds.
+const UNREAD_SECS: i64 = 900;
+
+/// What a processor says of a payment.
+pub(crate) struct Said {
+    pub facts: Facts,
+    /// Why a part could not be read: the rest counts, and somebody must come again.
+    pub unread: Option<CashierError>,
+}
 
 /// Why a payment is settled now.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +59,7 @@ impl Cashier {
     async fn settle_once(&self, held: Revised, why: Reason<'_>) -> Result<Option<Payment>, CashierError> {
         let Some((held, object)) = self.object_of(held, why).await? else { return Ok(None) };
         let Some(object) = object else { return Ok(Some(held.0)) };
-        let Some(mut facts) = self.facts(&held.0, &object).await? else {
+        let Some(Said { mut facts, unread }) = self.facts(&held.0, &object).await? else {
             return self.unknown_object(held, &object, why).await.map(Some);
         };
         let now = self.clock.now();
@@ -61,17 +73,48 @@ impl Cashier {
         if why.is_sweep && self.resend_refunds(&held, &facts, now).await? {
             return Ok(None);
         }
-        let absorbed = match held.0.absorb(&facts, now) {
+        let mut absorbed = match held.0.absorb(&facts, now) {
             Ok(absorbed) => absorbed,
             Err(mismatch) => return self.mismatch(held, &object, mismatch, why).await.map(Some),
         };
-        for posting in absorbed.postings {
-            self.post(&held.0, posting, why, now).await?;
-        }
+        self.post_all(&held.0, &mut absorbed, why, now).await?;
         for mismatch in absorbed.parked {
             self.park(&held.0, mismatch, why).await?;
         }
-        self.record(held, absorbed.payment, now).await
+        let mut next = absorbed.payment;
+        if unread.is_some() {
+            let soon = now.plus_secs(UNREAD_SECS);
+            next.due = Some(next.due.map_or(soon, |due| due.min(soon)));
+        }
+        // Disputes are not asked for before a capture is on record. Whoever was told of something may have been told of one.
+        let is_told = why.event.is_some() || why.is_sweep;
+        let is_first = held.0.capture.is_none() && next.capture.is_some() && next.processor == Processor::Paypal;
+        let recorded = self.record(held, next, now).await?;
+        match unread {
+            Some(error) if recorded.is_some() => Err(error),
+            _ => Ok(recorded.filter(|_| !(is_told && is_first))),
+        }
+    }
+
+    /// Posts what follows, in order. Where a page of an object cannot be posted, what comes after it of the same object would
+    /// undo another amount than was taken: that waits for an operator, too.
+    async fn post_all(
+        &self,
+        payment: &Payment,
+        absorbed: &mut Absorbed,
+        why: Reason<'_>,
+        now: Timestamp,
+    ) -> Result<(), CashierError> {
+        let mut stopped: Vec<String> = Vec::new();
+        for posting in std::mem::take(&mut absorbed.postings) {
+            let object = posting.object().to_owned();
+            if !stopped.contains(&object) && !self.post(payment, posting, why, now).await? {
+                stopped.push(object);
+            }
+        }
+        let is_old = |page: &PostedPage| payment.posted.iter().any(|old| old.key == page.key);
+        absorbed.payment.posted.retain(|page| is_old(page) || !stopped.iter().any(|object| object == page.object()));
+        Ok(())
     }
 
     /// The payment with its object, sent if the processor may not know of it. `None` where it must be read again; an object of
@@ -103,7 +146,7 @@ impl Cashier {
         }
     }
 
-    async fn facts(&self, payment: &Payment, object: &str) -> Result<Option<Facts>, CashierError> {
+    async fn facts(&self, payment: &Payment, object: &str) -> Result<Option<Said>, CashierError> {
         match payment.processor {
             Processor::Stripe => self.stripe_facts(payment, object).await,
             Processor::Paypal => self.paypal_facts(payment, object).await,
@@ -115,9 +158,16 @@ impl Cashier {
         let now = self.clock.now();
         let is_own = held.0.object.as_deref() == Some(object);
         if is_own && held.0.processor == Processor::Paypal {
-            let next = match Self::forgotten_order(&held.0, object).map(|facts| held.0.absorb(&facts, now)) {
-                Some(Ok(absorbed)) => absorbed.payment,
-                _ => held.0.clone().looked_at(now),
+            let absorbed = match Self::forgotten_order(&held.0, object) {
+                Some(facts) => held.0.absorb(&facts, now),
+                None => {
+                    let reason = "the processor no longer knows the order that was captured".to_owned();
+                    Err(Mismatch { object: object.to_owned(), reason })
+                }
+            };
+            let next = match absorbed {
+                Ok(absorbed) => absorbed.payment,
+                Err(mismatch) => return self.mismatch(held, object, mismatch, why).await,
             };
             return self.save(held, |_| next.clone(), now).await.map(|(payment, _)| payment);
         }
@@ -149,21 +199,22 @@ impl Cashier {
         }
     }
 
-    /// Posts a page, once. A key that stands for another amount is for an operator, and keeps nothing else up.
+    /// Posts a page, once. A key that stands for another amount is for an operator, and keeps no other object up. Whether it
+    /// is posted.
     async fn post(
         &self,
         payment: &Payment,
         posting: Posting,
         why: Reason<'_>,
         now: Timestamp,
-    ) -> Result<(), CashierError> {
+    ) -> Result<bool, CashierError> {
         let Posting { key, entry } = posting;
         match self.store.wallet_post(&payment.wallet(), entry, &key, now).await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             Err(StoreError::KeyReused(key)) => {
                 let object = key.split(':').nth(1).unwrap_or_default().to_owned();
                 let reason = format!("the page {key} was posted with another amount or to another wallet");
-                self.park(payment, Mismatch { object, reason }, why).await
+                self.park(payment, Mismatch { object, reason }, why).await.map(|()| false)
             }
             Err(error) => Err(error.into()),
         }
@@ -216,7 +267,7 @@ impl Cashier {
             Processor::Stripe => {
                 let stripe = self.stripe()?;
                 stripe.cancel_intent(&facts.object).await.map_err(CashierError::of)?;
-                self.stripe_facts(payment, &facts.object).await
+                Ok(self.stripe_facts(payment, &facts.object).await?.map(|said| said.facts))
             }
             // An order cannot be cancelled, and need not be: only we capture it, and from now on we do not.
             Processor::Paypal => Ok(Some(Facts { state: domain::payment::State::Canceled, ..facts })),
@@ -246,10 +297,10 @@ fn receipt(old: &Payment, new: &Payment, now: Timestamp) -> Option<OutboxMail> {
 pub(crate) fn top_up_failed(old: &Payment, new: &Payment) -> Option<OutboxMail> {
     let needs_them = |payment: &Payment| matches!(payment.status, Status::RequiresAction | Status::Failed);
     (new.purpose == Purpose::TopUp && needs_them(new) && !needs_them(old)).then(|| {
-        let reason = new.failure.clone().unwrap_or_else(|| "your bank asks you to confirm it".to_owned());
+        let reason = new.failure.as_deref().map_or(Decline::Confirmation, Decline::of);
         OutboxMail::to_user(format!("top-up-action:{}", new.id), &new.customer, Template::TopUpFailed)
             .with("payment", new.id.as_str())
             .with("amount", usd(new.amount))
-            .with("reason", reason)
+            .with("reason", reason.words())
     })
 }

@@ -1,5 +1,6 @@
 //! What Stripe says of a payment, in the words of [`domain::payment`].
 
+use crate::settle::Said;
 use crate::{Cashier, CashierError};
 use domain::Amount;
 use domain::payment::{
@@ -10,7 +11,7 @@ use providers::stripe::{StripeDispute, StripeIntent, StripeIntentStatus, StripeR
 impl Cashier {
     /// All Stripe says of an intent; nothing where it knows none of that id. Refunds and disputes are asked for where the
     /// charge, or our own record, says that there were some.
-    pub(crate) async fn stripe_facts(&self, payment: &Payment, intent: &str) -> Result<Option<Facts>, CashierError> {
+    pub(crate) async fn stripe_facts(&self, payment: &Payment, intent: &str) -> Result<Option<Said>, CashierError> {
         let stripe = self.stripe()?;
         let intent = match stripe.intent(intent).await {
             Ok(intent) => intent,
@@ -27,7 +28,7 @@ impl Cashier {
         } else {
             Vec::new()
         };
-        Ok(Some(facts(intent, refunds, disputes)))
+        Ok(Some(Said { facts: facts(intent, refunds, disputes), unread: None }))
     }
 }
 
@@ -58,6 +59,7 @@ fn facts(intent: StripeIntent, refunds: Vec<StripeRefund>, disputes: Vec<StripeD
             state: dispute_state(&dispute.status)?,
             object: dispute.id,
             as_refund: false,
+            lost: None,
         })
     });
     let captured = (state == State::Captured && intent.received > 0)
@@ -68,6 +70,7 @@ fn facts(intent: StripeIntent, refunds: Vec<StripeRefund>, disputes: Vec<StripeD
         captures: captured.into_iter().collect(),
         refunds: refunds.collect(),
         disputes: disputes.collect(),
+        disputes_unread: false,
         failure: intent.failure,
         object: intent.id,
     }

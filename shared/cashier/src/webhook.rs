@@ -166,7 +166,11 @@ impl Cashier {
 
     async fn unmatched(&self, processor: Processor, event: &Event, about: &About) -> Result<(), CashierError> {
         // An object that moved no money may be anything else the account does.
-        let Some(object) = about.objects.first().filter(|_| about.is_money) else { return Ok(()) };
+        if !about.is_money {
+            return Ok(());
+        }
+        // Money that moved is never dropped: where it names nothing we can use, the event itself stands for it.
+        let object = about.objects.first().unwrap_or(&event.id);
         let reason = format!("the event {} fits no payment", event.kind);
         self.park_object(processor, object.clone(), about.payment.clone(), Some(&event.id), reason).await
     }

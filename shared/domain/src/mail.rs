@@ -21,10 +21,12 @@ pub enum Template {
     Reset,
     /// Somebody registered with an address that has an account.
     RegisteredAlready,
-    /// The password was changed: `at`; perhaps `address` (from where).
+    /// The password was changed: `at`; perhaps `address` (from where), `api_keys` (a sentence on what became of them).
     PasswordChanged,
     /// A sign-in from a device that was not seen before: `at`; perhaps `address`, `device`.
     NewSignIn,
+    /// An API key was made: `key` (its id), `scopes`, `at`; perhaps `address`.
+    ApiKeyCreated,
     /// Money came in: `payment`, `amount` ("20.00 USD"), `at`; perhaps `balance`, `method`.
     Receipt,
     /// The balance fell below a threshold: `balance`, `threshold`; perhaps `runway` ("about 31 hours").
@@ -44,13 +46,14 @@ pub struct Params {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Welcome,
         Self::Verify,
         Self::Reset,
         Self::RegisteredAlready,
         Self::PasswordChanged,
         Self::NewSignIn,
+        Self::ApiKeyCreated,
         Self::Receipt,
         Self::LowBalance,
         Self::TopUpFailed,
@@ -66,6 +69,7 @@ impl Template {
             Self::RegisteredAlready => "registered_already",
             Self::PasswordChanged => "password_changed",
             Self::NewSignIn => "new_sign_in",
+            Self::ApiKeyCreated => "api_key_created",
             Self::Receipt => "receipt",
             Self::LowBalance => "low_balance",
             Self::TopUpFailed => "top_up_failed",
@@ -78,8 +82,9 @@ impl Template {
         let (required, optional): (&[&str], &[&str]) = match self {
             Self::Welcome | Self::RegisteredAlready => (&[], &[]),
             Self::Verify | Self::Reset => (&["token", "valid_for"], &[]),
-            Self::PasswordChanged => (&["at"], &["address"]),
+            Self::PasswordChanged => (&["at"], &["address", "api_keys"]),
             Self::NewSignIn => (&["at"], &["address", "device"]),
+            Self::ApiKeyCreated => (&["key", "scopes", "at"], &["address"]),
             Self::Receipt => (&["payment", "amount", "at"], &["balance", "method"]),
             Self::LowBalance => (&["balance", "threshold"], &["runway"]),
             Self::TopUpFailed => (&["payment", "amount"], &["reason"]),

@@ -7,6 +7,8 @@
 //! is that the pages a payment leads to depend on the processor's newest account of it alone, not on who told us when.
 
 mod amount;
+mod decline;
+mod posted;
 mod refund;
 pub mod settle;
 #[cfg(test)]
@@ -16,6 +18,8 @@ pub use amount::{
     MAX_PURCHASE, MIN_PURCHASE, PurchaseError, STEPS_PER_CENT, check_purchase, from_cents, parse_cents, parse_purchase,
     to_cents, to_decimal,
 };
+pub use decline::Decline;
+pub use posted::PostedPage;
 pub use refund::{MAX_REFUNDS, Refund, RefundError, RefundRequest, RefundStatus};
 pub use settle::{
     Absorbed, Capture, Claims, DisputeFact, DisputeState, Facts, Mismatch, Posting, RefundFact, RefundState, Reported,
@@ -185,8 +189,8 @@ pub struct Payment {
     pub disputed: Amount,
     /// Refunds, ours and those made at the processor.
     pub refunds: Vec<Refund>,
-    /// Keys of the pages this payment led to.
-    pub posted: Vec<String>,
+    /// The pages this payment led to.
+    pub posted: Vec<PostedPage>,
     /// Why it failed, in the processor's code.
     pub failure: Option<String>,
     /// What an operator should know.

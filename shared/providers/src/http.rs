@@ -17,6 +17,8 @@ const MAX_ANSWER_BYTES: usize = 2 * 1024 * 1024;
 const MAX_WAIT: Duration = Duration::from_secs(4);
 /// Longest text of an error that is kept, in characters.
 const MAX_DETAIL_CHARS: usize = 300;
+/// The code of a refusal that says its key was another call's before: what that one did is unknown.
+const KEY_OF_ANOTHER: &str = "idempotency_error";
 /// Who calls.
 const USER_AGENT: &str = concat!("skymeter/", env!("CARGO_PKG_VERSION"));
 
@@ -224,7 +226,7 @@ impl Http {
             attempt += 1;
             let (again, asked, detail) = match self.once(call).await {
                 Try::Done(status, body) if status.is_success() => return Ok(body),
-                Try::Done(status, body) => return Err(self.refused(call, status, body)),
+                Try::Done(status, body) => return Err(self.refused(call, status, body, maybe_done)),
                 Try::Busy(asked, detail) => (true, asked, detail),
                 Try::NotReached(detail) => (true, None, detail),
                 Try::Lost(detail) => {
@@ -282,8 +284,15 @@ impl Http {
         }
     }
 
-    fn refused(&self, call: &Call, status: StatusCode, body: Value) -> CallError {
+    /// What is no success. It says that nothing was done by this try, not what an earlier one did; and what is neither a
+    /// success nor a refusal says nothing at all.
+    fn refused(&self, call: &Call, status: StatusCode, body: Value, maybe_done: bool) -> CallError {
         let (code, detail) = (self.wording)(&body);
+        let is_unsaid = !status.is_client_error() || code == KEY_OF_ANOTHER;
+        if is_unsaid || (maybe_done && call.method != Method::GET) {
+            let detail = format!("{status} {code} {detail}").chars().take(MAX_DETAIL_CHARS).collect();
+            return CallError::Unknown { service: self.service, path: call.path.clone(), detail };
+        }
         let short = |text: String| text.chars().take(MAX_DETAIL_CHARS).collect();
         let refusal = Refusal { status: status.as_u16(), code: short(code), detail: short(detail), body };
         CallError::Refused { service: self.service, path: call.path.clone(), refusal: Box::new(refusal) }
@@ -341,4 +350,61 @@ pub fn is_object_id(text: &str) -> bool {
 /// A field that must be an object id.
 pub(crate) fn object_id(value: &Value, pointer: &str) -> Option<String> {
     text(value, pointer).filter(|id| is_object_id(id)).map(str::to_owned)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// The URL of a service that gives these answers, one for each connection; of an empty one the connection is closed.
+    pub(crate) async fn service(answers: &'static [&'static str]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 4_096];
+                assert!(stream.read(&mut request).await.unwrap() > 0);
+                let (status, body) = answer.split_once(' ').unwrap_or((answer, ""));
+                if !answer.is_empty() {
+                    let length = body.len();
+                    let head =
+                        format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+                    stream.write_all(head.as_bytes()).await.unwrap();
+                }
+            }
+        });
+        url
+    }
+
+    async fn http(answers: &'static [&'static str]) -> Http {
+        let bounds = HttpBounds { pause: Duration::from_millis(1), ..HttpBounds::default() };
+        let wording = |body: &Value| (text(body, "/code").unwrap_or_default().to_owned(), String::new());
+        Http::new("test", &service(answers).await, bounds, wording).unwrap()
+    }
+
+    async fn post(answers: &'static [&'static str]) -> CallError {
+        let call = Call { repeatable: true, ..Call::post("/x") };
+        http(answers).await.call(&call).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_one_only_where_nothing_can_have_been_done_before() {
+        let refused = post(&[r#"402 {"code":"card_declined"}"#]).await;
+        assert_eq!(refused.refusal().unwrap().code, "card_declined");
+        for answers in [
+            &["", r#"402 {"code":"card_declined"}"#][..],
+            &["500 {}", r#"402 {"code":"card_declined"}"#],
+            &[r#"400 {"code":"idempotency_error"}"#],
+            &[r#"302 {"code":"x"}"#],
+        ] {
+            let error = post(answers).await;
+            assert!(matches!(error, CallError::Unknown { .. }), "{answers:?} {error:?}");
+        }
+        // What only reads has done nothing, however often.
+        let missing = http(&["", "404 {}"]).await.call(&Call::get("/x")).await.unwrap_err();
+        assert_eq!(missing.refusal().unwrap().status, 404);
+    }
 }

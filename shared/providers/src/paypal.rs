@@ -274,8 +274,21 @@ impl PayPal {
         let path = "/v1/notifications/verify-webhook-signature";
         // It only asks: asking twice does no harm.
         let call = Call { body: Some((JSON, body)), repeatable: true, ..Call::post(path) };
-        let answer = self.call(call).await?;
-        Ok(text(&answer, "/verification_status") == Some("SUCCESS"))
+        match self.call(call).await {
+            Ok(answer) => Ok(text(&answer, "/verification_status") == Some("SUCCESS")),
+            // PayPal cannot even read what it is said to have sent. Anything about us or our speed is no answer.
+            Err(CallError::Refused { path: refused, refusal, .. })
+                if refused == path && !matches!(refusal.status, 401 | 403 | 408 | 425 | 429) =>
+            {
+                tracing::warn!(
+                    status = refusal.status,
+                    code = refusal.code,
+                    "PayPal does not read a webhook as its own"
+                );
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn path(&self, collection: &str, id: &str, action: &str) -> Result<String, CallError> {
@@ -297,4 +310,42 @@ fn wording(body: &Value) -> (String, String) {
     let code = text(body, "/details/0/issue").or(text(body, "/name")).or(text(body, "/error"));
     let detail = text(body, "/details/0/description").or(text(body, "/message")).or(text(body, "/error_description"));
     (code.unwrap_or_default().to_owned(), detail.unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::tests::service;
+
+    /// What PayPal's answer to the question whose a webhook is comes to.
+    async fn is_ours(answers: &'static [&'static str]) -> Result<bool, CallError> {
+        let config = PayPalConfig {
+            base_url: service(answers).await,
+            client_id: "id".to_owned(),
+            client_secret: Secret::new("secret"),
+            webhook_id: "wh".to_owned(),
+            cert_hosts: PAYPAL_CERT_HOSTS.map(str::to_owned).to_vec(),
+            bounds: HttpBounds { tries: 1, ..HttpBounds::default() },
+        };
+        let header = |name: &str| match name {
+            "paypal-cert-url" => Some("https://api.sandbox.paypal.com/v1/notifications/certs/CERT-1"),
+            "paypal-auth-algo" => Some("SHA256withRSA"),
+            "paypal-transmission-time" => Some("2026-11-10T00:00:00Z"),
+            _ => Some("b1"),
+        };
+        let transmission = Transmission::read(header).unwrap();
+        PayPal::new(&config).unwrap().is_ours(&transmission, b"{}").await
+    }
+
+    const TOKEN: &str = r#"200 {"access_token":"t","expires_in":3600}"#;
+
+    #[tokio::test]
+    async fn a_webhook_that_paypal_does_not_read_is_not_its_own() {
+        assert!(is_ours(&[TOKEN, r#"200 {"verification_status":"SUCCESS"}"#]).await.unwrap());
+        assert!(!is_ours(&[TOKEN, r#"200 {"verification_status":"FAILURE"}"#]).await.unwrap());
+        assert!(!is_ours(&[TOKEN, r#"400 {"name":"VALIDATION_ERROR"}"#]).await.unwrap());
+        for ours in [&[TOKEN, "403 {}"][..], &[TOKEN, "429 {}"], &[TOKEN, "500 {}"], &["400 {}"]] {
+            assert!(is_ours(ours).await.is_err(), "{ours:?}");
+        }
+    }
 }

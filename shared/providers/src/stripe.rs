@@ -308,6 +308,8 @@ fn form_urlencoded(form: &[(&str, &str)]) -> Vec<u8> {
 }
 
 fn wording(body: &Value) -> (String, String) {
-    let code = text(body, "/error/decline_code").or(text(body, "/error/code")).or(text(body, "/error/type"));
+    // That a key was another call's is said by the type alone.
+    let of_key = text(body, "/error/type").filter(|kind| *kind == "idempotency_error");
+    let code = of_key.or(text(body, "/error/decline_code")).or(text(body, "/error/code")).or(text(body, "/error/type"));
     (code.unwrap_or_default().to_owned(), text(body, "/error/message").unwrap_or_default().to_owned())
 }

@@ -206,7 +206,7 @@ impl Store {
         self.access_change(update).await
     }
 
-    /// Action: sessions are over. With one kept, that one must be live.
+    /// Action: sessions are over. With one kept, that one must be live; with none, API keys end, too.
     pub(crate) fn access_sessions_end_action(
         &self,
         user: &Id,
@@ -214,7 +214,11 @@ impl Store {
     ) -> Result<TransactWriteItem, StoreError> {
         let update = self.access_action(user).expression_attribute_names("#sessions", SESSIONS);
         let update = match ended {
-            Ended::All => update.update_expression(expr::ACCESS_SESSIONS_CLEAR).condition_expression(expr::EXISTS),
+            Ended::All => update
+                .update_expression(expr::ACCESS_END)
+                .condition_expression(expr::EXISTS)
+                .expression_attribute_names("#keys", KEYS)
+                .expression_attribute_values(":none", AttributeValue::M(HashMap::new())),
             Ended::AllBut(session) => update
                 .update_expression(expr::ACCESS_SESSIONS_KEEP)
                 .condition_expression(expr::ACCESS_SESSION_LIVE)
@@ -225,26 +229,28 @@ impl Store {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// Action: the user is deleted for good; sessions and keys end.
+    /// Action: the user, no admin, is deleted for good; sessions and keys end.
     pub(crate) fn access_delete_action(&self, user: &Id) -> Result<TransactWriteItem, StoreError> {
         let update = self
             .access_action(user)
             .update_expression(expr::ACCESS_STATUS_END)
-            .condition_expression(expr::ACCESS_NOT_DELETED)
+            .condition_expression(expr::ACCESS_MAY_LEAVE)
             .expression_attribute_names("#status", STATUS)
+            .expression_attribute_names("#role", ROLE)
             .expression_attribute_names("#keys", KEYS)
             .expression_attribute_names("#sessions", SESSIONS)
             .expression_attribute_values(":status", s(Status::Deleted.as_str()))
             .expression_attribute_values(":deleted", s(Status::Deleted.as_str()))
+            .expression_attribute_values(":admin", s(Role::Admin.as_str()))
             .expression_attribute_values(":none", AttributeValue::M(HashMap::new()));
         let update = update.build().map_err(|e| StoreError::Invalid(e.to_string()))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// Action: an API key holds from now on, where there is room and the user is active.
+    /// Action: an API key holds from now on, where there is room, the user is active and the session that asks live.
     pub(crate) fn access_key_put_action(
         &self,
-        user: &Id,
+        (user, session): (&Id, &Id),
         key: &Id,
         grant: &ApiKeyGrant,
     ) -> Result<TransactWriteItem, StoreError> {
@@ -256,6 +262,8 @@ impl Store {
             .expression_attribute_names("#keys", KEYS)
             .expression_attribute_names("#key", key.as_str())
             .expression_attribute_names("#status", STATUS)
+            .expression_attribute_names("#sessions", SESSIONS)
+            .expression_attribute_values(":session", s(session.as_str()))
             .expression_attribute_values(":doc", s(doc))
             .expression_attribute_values(":active", s(Status::Active.as_str()))
             .expression_attribute_values(":most", crate::item::n(MAX_API_KEYS));

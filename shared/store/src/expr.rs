@@ -53,6 +53,8 @@ pub const ANSWER_FREE: &str =
 pub const ANSWER_CLAIM: &str = "SET body = :body, #until = :until, #ttl = :ttl REMOVE #status, answer";
 /// Keeps the answer.
 pub const ANSWER_KEEP: &str = "SET #status = :status, answer = :answer";
+/// Ends a claim, and keeps what it was for.
+pub const ANSWER_LET_GO: &str = "SET #until = :ended";
 /// There is room in a window.
 pub const RATE_ROOM: &str = "attribute_not_exists(taken) OR taken < :most";
 /// Takes a place in it.
@@ -66,6 +68,8 @@ pub const ACCESS_SESSION_ROOM: &str =
 pub const ACCESS_SESSION_REMOVE: &str = "DELETE #sessions :gone";
 /// All sessions are over.
 pub const ACCESS_SESSIONS_CLEAR: &str = "REMOVE #sessions";
+/// All sessions are over, and all API keys.
+pub const ACCESS_END: &str = "SET #keys = :none REMOVE #sessions";
 /// All sessions but one are over.
 pub const ACCESS_SESSIONS_KEEP: &str = "SET #sessions = :kept";
 /// That one is live: what ended meanwhile is not brought back.
@@ -76,6 +80,8 @@ pub const ACCESS_STATUS: &str = "SET #status = :status";
 pub const ACCESS_STATUS_END: &str = "SET #status = :status, #keys = :none REMOVE #sessions";
 /// Who is deleted stays so.
 pub const ACCESS_NOT_DELETED: &str = "attribute_exists(pk) AND #status <> :deleted";
+/// Who leaves is there, and no admin: there is always one left.
+pub const ACCESS_MAY_LEAVE: &str = "attribute_exists(pk) AND #status <> :deleted AND #role <> :admin";
 /// Another role.
 pub const ACCESS_ROLE: &str = "SET #role = :role";
 /// Another role, another status.
@@ -88,8 +94,8 @@ pub const ACCESS_AS_READ: &str = "#status = :old_status AND #role = :old_role";
 pub const ACCESS_IS_ADMIN: &str = "#status = :active AND #role = :admin";
 /// An API key holds.
 pub const ACCESS_KEY_PUT: &str = "SET #keys.#key = :doc";
-/// There is room for it, and an active account.
-pub const ACCESS_KEY_ROOM: &str = "#status = :active AND size(#keys) < :most";
+/// There is room for it, an active account, and the session that asks is not over.
+pub const ACCESS_KEY_ROOM: &str = "#status = :active AND size(#keys) < :most AND contains(#sessions, :session)";
 /// An API key holds no more.
 pub const ACCESS_KEY_REMOVE: &str = "REMOVE #keys.#key";
 /// Mails that somebody should have looked at.

@@ -30,15 +30,13 @@ const STATUS: &str = "status";
 /// Attribute: the answer.
 const ANSWER: &str = "answer";
 
-/// Which request: whose, what it does, and the client's key, hashed.
+/// Which request: whose, and what it does under which key of the client's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestKey {
     /// Who asks.
     pub caller: String,
-    /// Method and path.
-    pub operation: String,
-    /// SHA-256 of the client's key, in hex: any text becomes a short one.
-    pub key: String,
+    /// SHA-256 of method, path and the client's key, in hex: any text becomes a short one.
+    pub request: String,
 }
 
 /// What became of a claim.
@@ -117,6 +115,26 @@ impl Store {
             .expression_attribute_names("#status", STATUS)
             .expression_attribute_values(":status", n(status))
             .expression_attribute_values(":answer", s(answer))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = update.send().await.map_err(|e| classify("UpdateItem", &e))?;
+        self.capacity().wrote(Area::Other, answer.consumed_capacity.as_slice());
+        Ok(())
+    }
+
+    /// Ends a claim whose work may be done in part: the same body may take it over at once, another one may not.
+    ///
+    /// # Errors
+    /// DynamoDB's.
+    pub async fn answer_let_go(&self, request: &RequestKey) -> Result<(), StoreError> {
+        let update = self
+            .client()
+            .update_item()
+            .table_name(&self.tables().main)
+            .key(PK, s(keys::answer(request)))
+            .key(SK, s(keys::ANSWER))
+            .update_expression(expr::ANSWER_LET_GO)
+            .expression_attribute_names("#until", UNTIL)
+            .expression_attribute_values(":ended", n(0))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let answer = update.send().await.map_err(|e| classify("UpdateItem", &e))?;
         self.capacity().wrote(Area::Other, answer.consumed_capacity.as_slice());

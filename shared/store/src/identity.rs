@@ -104,7 +104,7 @@ impl fmt::Debug for Second {
 /// Which sessions a change of the password ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended<'a> {
-    /// All of them.
+    /// All of them, and all API keys.
     All,
     /// All but the one that asks.
     AllBut(&'a Id),

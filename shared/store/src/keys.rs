@@ -31,7 +31,7 @@
 //! | `main` | `ALERTS#<customer>` | `ALERTS` | thresholds of a customer's own | GetItem |
 //! | `main` | `TOPUP#<customer>` | `TOPUP` | automatic top-up | GetItem |
 //! | `main` | `ACCESS_KEYS` | `<kid>` | a public key of access tokens | Query |
-//! | `main` | `IDEM#<caller>#<operation>#<hash of key>` | `ANSWER` | a claimed or answered request, with TTL | only its condition |
+//! | `main` | `IDEM#<caller>#<hash of operation and key>` | `ANSWER` | a claimed or answered request, with TTL | only its condition |
 //! | `main` | `RATE#<bucket>#<seconds>#<window>` | `RATE` | a counter of a rate limit, with TTL | only its condition |
 //! | `main` | `MAIL#<mail>` | `MAIL` | a mail and what has become of it; TTL once it is final | GetItem, BatchGetItem |
 //! | `main` | `OUTBOX` | `<look at it from>#<mail>` | a mail that is not final | lifecycle: Query up to now |
@@ -299,7 +299,7 @@ pub fn revenue(unit: Unit) -> String {
 /// Claim and answer of a request with an idempotency key.
 #[must_use]
 pub fn answer(request: &RequestKey) -> String {
-    format!("IDEM#{}#{}#{}", request.caller, request.operation, request.key)
+    format!("IDEM#{}#{}", request.caller, request.request)
 }
 
 /// Counter of a rate limit's window.

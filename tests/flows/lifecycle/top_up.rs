@@ -104,6 +104,10 @@ async fn a_card_that_is_declined_is_charged_once_until_something_changes() {
         assert_eq!(run(&lifecycle).await, (0, 0), "hour {hour}");
     }
     counter.holds("usr_1", 295).await;
+    // A gift that leaves it low is none of the card's.
+    posts(&counter.app, "usr_1", USD, "gift").await;
+    assert_eq!((run(&lifecycle).await, run(&lifecycle).await), ((0, 0), (0, 0)));
+    counter.holds("usr_1", 395).await;
     // Another card is a reason. What was declined counts for its day.
     counter.app.pass(24);
     let method = save(&counter, &user, Card::Visa, "save-2").await;
@@ -112,7 +116,7 @@ async fn a_card_that_is_declined_is_charged_once_until_something_changes() {
     counter.app.system.store.top_up_put(&user, &settings).await.unwrap();
     run(&lifecycle).await;
     run(&lifecycle).await;
-    counter.holds("usr_1", 2_395).await;
+    counter.holds("usr_1", 2_495).await;
     counter.mails().await;
 }
 

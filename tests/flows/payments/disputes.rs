@@ -75,3 +75,79 @@ async fn a_bank_that_takes_money_back_without_a_dispute_is_a_refund() {
     counter.holds("usr_1", 500).await;
     counter.mails().await;
 }
+
+#[tokio::test]
+async fn while_disputes_cannot_be_read_everything_else_is_posted_and_they_are_looked_at_again() {
+    let counter = Counter::new().await;
+    let away = |on: bool| {
+        counter.sandbox.tune(|knobs| {
+            knobs.fail_before = if on { Chance::ALWAYS } else { Chance::Off };
+            knobs.only = "GET /v1/customer/disputes".to_owned();
+        });
+    };
+    away(true);
+    let payment = counter.buy("usr_1", Processor::Paypal, 2_000, "k").await;
+    counter.pay(&payment);
+    let captured = counter.cashier.capture(&payment.customer, &payment.id).await.unwrap();
+    assert_eq!(captured.status, Status::Succeeded);
+    counter.holds("usr_1", 2_000).await;
+    let object = payment.object.as_deref().unwrap();
+    counter.sandbox.refund_from_dashboard(object, Some(500)).unwrap();
+    counter.sandbox.dispute(object).unwrap();
+    let error = counter.cashier.settle(&payment.id).await.unwrap_err();
+    assert!(matches!(error, cashier::CashierError::Call(_)), "{error}");
+    counter.holds("usr_1", 1_500).await;
+    assert_eq!(counter.payment(&payment.id).await.status, Status::PartiallyRefunded);
+    away(false);
+    counter.app.pass_secs(901);
+    counter.sweep_now().await;
+    assert_eq!(counter.payment(&payment.id).await.status, Status::Disputed);
+    counter.holds("usr_1", 0).await;
+    assert_eq!(counter.parked().await, []);
+    counter.mails().await;
+}
+
+#[tokio::test]
+async fn a_dispute_that_is_the_first_word_of_a_captured_order_is_followed() {
+    let counter = Counter::new().await;
+    let payment = counter.buy("usr_1", Processor::Paypal, 2_000, "k").await;
+    // The capture is made by somebody who is gone before it is written down, and no word of it comes.
+    counter.sandbox.tune(|knobs| knobs.lost = Chance::ALWAYS);
+    counter.pay(&payment);
+    let object = payment.object.as_deref().unwrap();
+    let config = super::cashier_config(&counter.app, counter.sandbox.url()).paypal.unwrap();
+    let paypal = providers::PayPal::new(&config).unwrap();
+    paypal.capture_order(object, &format!("{}-capture", payment.id)).await.unwrap();
+    counter.sandbox.deliver_all().await;
+    counter.holds("usr_1", 0).await;
+    counter.sandbox.tune(|knobs| knobs.lost = Chance::Off);
+    counter.sandbox.dispute(object).unwrap();
+    counter.sandbox.deliver_all().await;
+    assert_eq!(counter.payment(&payment.id).await.status, Status::Disputed);
+    counter.holds("usr_1", 0).await;
+    counter.mails().await;
+}
+
+#[tokio::test]
+async fn what_was_taken_with_another_amount_is_not_undone_but_left_to_an_operator() {
+    let counter = Counter::new().await;
+    let payment = counter.bought("usr_1", Processor::Stripe, 2_000, "k").await;
+    let dispute = counter.sandbox.dispute(payment.object.as_deref().unwrap()).unwrap();
+    counter.sandbox.close_dispute(&dispute, Outcome::Won).unwrap();
+    // Somebody who saw another amount posted it, and was gone.
+    let entry = domain::wallet::Entry {
+        kind: Kind::Reversal,
+        amount: domain::Amount::from_steps(-10_000_000),
+        actor: None,
+        reason: None,
+        reference: None,
+    };
+    let (key, now) = (format!("stripe:{dispute}:created"), counter.app.time.now());
+    counter.app.system.store.wallet_post(&payment.wallet(), entry, &key, now).await.unwrap();
+    for _ in 0..2 {
+        counter.cashier.settle(&payment.id).await.unwrap();
+        counter.holds("usr_1", 1_000).await;
+        assert_eq!(counter.parked().await.len(), 1);
+    }
+    counter.mails().await;
+}

@@ -88,3 +88,37 @@ async fn curl(url: &str, form: &str) {
     let request = request.header("content-type", "application/x-www-form-urlencoded").body(form.to_owned());
     assert_eq!(request.send().await.unwrap().status().as_u16(), 200);
 }
+
+#[tokio::test]
+async fn a_captured_order_that_paypal_has_forgotten_is_parked() {
+    let counter = Counter::new().await;
+    let payment = counter.bought("usr_1", Processor::Paypal, 2_000, "k").await;
+    let (held, rev) = counter.app.system.store.payment(&payment.id).await.unwrap().unwrap();
+    let gone = domain::payment::Payment { object: Some("5O1GONE".to_owned()), ..held.clone() };
+    counter.app.system.store.payment_update(&(held, rev), &gone, &[], counter.app.time.now()).await.unwrap();
+    for _ in 0..2 {
+        let settled = counter.cashier.settle(&payment.id).await.unwrap();
+        assert_eq!((settled.captured, settled.due), (payment.captured, None));
+        assert!(settled.note.unwrap().contains("no longer knows"));
+    }
+    let parked = counter.parked().await;
+    assert_eq!((parked.len(), parked[0].object.as_str()), (1, "5O1GONE"));
+    counter.holds("usr_1", 2_000).await;
+    counter.mails().await;
+}
+
+#[tokio::test]
+async fn an_event_about_money_that_names_nothing_usable_is_parked_by_its_own_name() {
+    let counter = Counter::new().await;
+    let stripe = r#"{"id":"evt_9","type":"charge.refunded","data":{"object":{"object":"charge","id":"../x"}}}"#;
+    let paypal = r#"{"id":"WH-9","event_type":"PAYMENT.CAPTURE.REFUNDED","resource":{}}"#;
+    for (processor, path, body) in
+        [(sandbox::Processor::Stripe, "/stripe", stripe), (sandbox::Processor::PayPal, "/paypal", paypal)]
+    {
+        let answer = super::post_raw(&counter.urls, path, &counter.sandbox.signed(processor, body), body).await;
+        assert_eq!(answer.status, 200, "{path}");
+    }
+    let mut parked: Vec<String> = counter.parked().await.into_iter().map(|entry| entry.object).collect();
+    parked.sort();
+    assert_eq!(parked, ["WH-9", "evt_9"]);
+}

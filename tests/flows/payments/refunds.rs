@@ -171,3 +171,40 @@ async fn a_refund_the_processor_refuses_has_failed_and_gives_its_part_back() {
     assert_eq!(counter.payment(&payment.id).await.refunds, []);
     counter.mails().await;
 }
+
+#[tokio::test]
+async fn a_key_is_one_admins_one_request_and_what_has_failed_is_refused() {
+    let counter = Counter::new().await;
+    let payment = counter.bought("usr_1", Processor::Paypal, 2_000, "k").await;
+    let by = admin(&counter);
+    let refund = |amount: Option<Amount>, reason: &'static str, by: store::By| {
+        let (counter, payment) = (&counter, payment.id.clone());
+        async move { counter.cashier.refund(&payment, amount, Some(reason.to_owned()), &by, Some("a")).await }
+    };
+    let first = refund(cents(500), "nicely", by.clone()).await.unwrap();
+    for (amount, reason) in [(None, "nicely"), (cents(500), "not nicely")] {
+        let differs = refund(amount, reason, by.clone()).await.unwrap_err();
+        assert!(matches!(differs, CashierError::Refund(RefundError::Differs)), "{differs}");
+        assert_eq!(api::Problem::from(differs).status(), 409);
+    }
+    let other = store::By { actor: tests::id("usr_other"), record: tests::id("aud_other"), ..by.clone() };
+    let second = refund(cents(500), "nicely", other).await.unwrap();
+    assert_ne!(second.refund.id, first.refund.id);
+    counter.holds("usr_1", 1_000).await;
+    // The third is refused by the processor, and that is noted by somebody who is gone.
+    counter.sandbox.tune(|knobs| {
+        knobs.fail_before = Chance::ALWAYS;
+        knobs.only = "/refund".to_owned();
+    });
+    let third = store::By { actor: tests::id("usr_third"), record: tests::id("aud_third"), ..by };
+    let unknown = refund(cents(300), "nicely", third.clone()).await.unwrap();
+    assert_eq!(unknown.refund.status, RefundStatus::Unknown);
+    let (held, rev) = counter.app.system.store.payment(&payment.id).await.unwrap().unwrap();
+    let now = counter.app.time.now();
+    let failed = held.clone().with_refund_status(&unknown.refund.id, RefundStatus::Failed, now);
+    counter.app.system.store.payment_update(&(held, rev), &failed, &[], now).await.unwrap();
+    let refused = refund(cents(300), "nicely", third).await.unwrap_err();
+    assert!(matches!(refused, CashierError::Refused(_)), "{refused}");
+    counter.holds("usr_1", 1_000).await;
+    counter.mails().await;
+}

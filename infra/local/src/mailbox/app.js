@@ -20,6 +20,7 @@ async function post(path, body) {
   }
 }
 
-document.getElementById("verify")?.addEventListener("click", () => post("verify-email", { token }));
+document.getElementById("verify")?.addEventListener("click", () => 
+  post("verify-email", { token, password: document.getElementById("password").value }));
 document.getElementById("reset")?.addEventListener("click", () =>
   post("reset-password", { token, password: document.getElementById("password").value }));

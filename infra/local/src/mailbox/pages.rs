@@ -91,7 +91,8 @@ async fn app(Path(name): Path<String>) -> Response {
     let done = "<p id=\"done\" role=\"status\"></p><script src=\"/mailbox/app.js\"></script>";
     let body = match name.as_str() {
         "verify-email" => format!(
-            "<p>The address is confirmed with one click.</p><p><button id=\"verify\">Confirm</button></p>{done}"
+            "<p><label>The password you registered with<br><input id=\"password\" type=\"password\" \
+             autocomplete=\"current-password\"></label> <button id=\"verify\">Confirm the address</button></p>{done}"
         ),
         "reset-password" => format!(
             "<p><label>New password<br><input id=\"password\" type=\"password\" autocomplete=\"new-password\"></label> \

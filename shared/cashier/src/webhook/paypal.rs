@@ -91,7 +91,7 @@ fn found<T>(answer: Result<T, CallError>) -> Result<Option<T>, CashierError> {
 
 /// What the event is about; nothing where it is none of ours to follow.
 fn read(event: &Event) -> Option<Told> {
-    let resource = event.value.get("resource")?;
+    let resource = event.value.get("resource").unwrap_or(&Value::Null);
     let text = |pointer: &str| resource.pointer(pointer).and_then(Value::as_str);
     let id = |pointer: &str| text(pointer).filter(|id| is_object_id(id)).map(str::to_owned);
     let claim = |pointer: &str| read_custom_id(text(pointer)).payment;
@@ -160,5 +160,9 @@ mod tests {
         assert_eq!(told("BILLING.PLAN.CREATED", json!({})), None);
         let strange = told("PAYMENT.CAPTURE.COMPLETED", json!({ "id": "../3C6", "custom_id": 7 })).unwrap();
         assert_eq!((strange.capture, strange.about.payment), (None, None));
+        for resource in [Value::Null, json!("text"), json!({})] {
+            let unread = told("PAYMENT.CAPTURE.REFUNDED", resource).unwrap();
+            assert_eq!((unread.about.is_money, unread.about.objects), (true, Vec::new()));
+        }
     }
 }

@@ -40,20 +40,23 @@ impl Cashier {
 
 /// The intent an event is about; nothing for objects that are none of ours to follow.
 fn about(event: &Event) -> Option<About> {
-    let object = event.value.pointer("/data/object")?;
+    let is_money = event.kind == "payment_intent.succeeded"
+        || ["charge.refund", "charge.dispute", "refund."].iter().any(|start| event.kind.starts_with(start));
+    // Of money something follows, whatever it is about.
+    let unread = || is_money.then(|| About { is_money, ..About::default() });
+    let Some(object) = event.value.pointer("/data/object") else { return unread() };
     let text = |name: &str| object.get(name).and_then(Value::as_str);
-    let intent = match text("object")? {
+    let Some(kind) = text("object") else { return unread() };
+    let intent = match kind {
         "payment_intent" => text("id"),
         // An expanded intent is an object with an id.
         "charge" | "refund" | "dispute" => {
             text("payment_intent").or_else(|| object.pointer("/payment_intent/id").and_then(Value::as_str))
         }
-        _ => return None,
+        _ => return unread(),
     };
     let own = text("id").filter(|id| is_object_id(id)).map(str::to_owned);
     let intent = intent.filter(|id| is_object_id(id)).map(str::to_owned);
-    let is_money = event.kind == "payment_intent.succeeded"
-        || ["charge.refund", "charge.dispute", "refund."].iter().any(|start| event.kind.starts_with(start));
     Some(About {
         // A charge without an intent was not made by us; its own id stands for it where money moved.
         objects: intent.or(own).into_iter().collect(),
@@ -87,6 +90,10 @@ mod tests {
         }
         assert_eq!(about_of("customer.created", json!({ "object": "customer", "id": "cus_1" })), None);
         assert_eq!(about_of("x", json!("text")), None);
+        let unread = About { is_money: true, ..About::default() };
+        for object in [json!("text"), json!({}), json!({ "object": "new", "id": "n_1" })] {
+            assert_eq!(about_of("charge.refunded", object).as_ref(), Some(&unread));
+        }
         assert_eq!(about_of("x", json!({ "object": "charge", "payment_intent": "../pi" })).unwrap().objects.len(), 0);
     }
 }

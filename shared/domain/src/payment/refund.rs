@@ -46,6 +46,9 @@ pub struct Refund {
     pub id: String,
     /// How much.
     pub amount: Amount,
+    /// Whether all that was left was asked for, not an amount.
+    #[serde(default)]
+    pub rest: bool,
     /// Why, in words.
     pub reason: Option<String>,
     /// Who asked.
@@ -103,8 +106,8 @@ pub enum RefundError {
     /// Too many of them.
     #[error("this payment has had too many refunds; refund the rest at the processor")]
     TooMany,
-    /// The same id asked for another amount.
-    #[error("this refund was asked for with another amount")]
+    /// The same id asked for something else.
+    #[error("this refund was asked for with another amount or reason")]
     Differs,
 }
 
@@ -141,7 +144,9 @@ impl Payment {
     /// [`RefundError`].
     pub fn with_refund(&self, request: &RefundRequest, now: Timestamp) -> Result<Self, RefundError> {
         if let Some(held) = self.refund(request.id.as_str()) {
-            let same = request.amount.is_none_or(|amount| amount == held.amount);
+            // To ask for all that is left is not to ask for what that was: there may be less or more by now.
+            let amount = request.amount.map_or(held.rest, |amount| !held.rest && amount == held.amount);
+            let same = amount && held.reason == request.reason.as_deref().map(shorten);
             return if same { Ok(self.clone()) } else { Err(RefundError::Differs) };
         }
         let left = self.refundable();
@@ -162,6 +167,7 @@ impl Payment {
         next.refunds.push(Refund {
             id: request.id.to_string(),
             amount,
+            rest: request.amount.is_none(),
             reason: request.reason.as_deref().map(shorten),
             by: Some(request.by.clone()),
             at: now,

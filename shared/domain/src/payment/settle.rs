@@ -4,7 +4,8 @@
 //! one page with one key, whatever was seen before: a refund that failed is a page and its undoing, also where nobody saw it
 //! pending. So any order, repetition or loss of events ends with the same pages, and two readers at once do no harm.
 
-use super::{Payment, Processor, Purpose, Refund, RefundStatus, Status, shorten};
+use super::posted::object_of;
+use super::{Payment, PostedPage, Processor, Purpose, Refund, RefundStatus, Status, shorten};
 use crate::money::Amount;
 use crate::time::Timestamp;
 use crate::wallet::{Entry, Kind};
@@ -99,6 +100,8 @@ pub struct DisputeFact {
     pub state: DisputeState,
     /// It was lost, and the same money is listed among the refunds, too.
     pub as_refund: bool,
+    /// What it took in the end, where it was lost for less than it was about.
+    pub lost: Option<Amount>,
 }
 
 /// All a processor says of a payment at one time.
@@ -116,6 +119,8 @@ pub struct Facts {
     pub refunds: Vec<RefundFact>,
     /// Money taken.
     pub disputes: Vec<DisputeFact>,
+    /// The disputes could not be read: what is known of them stands.
+    pub disputes_unread: bool,
     /// Why the last try failed, in the processor's code.
     pub failure: Option<String>,
 }
@@ -127,6 +132,14 @@ pub struct Posting {
     pub key: String,
     /// What is posted.
     pub entry: Entry,
+}
+
+impl Posting {
+    /// The processor's object it stands for.
+    #[must_use]
+    pub fn object(&self) -> &str {
+        object_of(&self.key)
+    }
 }
 
 /// What cannot be matched: for an operator.
@@ -157,41 +170,66 @@ struct Counted<'a> {
 }
 
 impl<'a> Counted<'a> {
-    /// A capture that cannot be counted spoils the whole; of the rest, what cannot is parked.
-    fn read(facts: &'a Facts, parked: &mut Vec<Mismatch>) -> Result<Self, Mismatch> {
+    /// A capture that cannot be counted spoils the whole; of the rest, what cannot is parked. Where an amount is another one
+    /// than was posted, the ledger's counts, and an operator is told.
+    fn read(facts: &'a Facts, payment: &Payment, parked: &mut Vec<Mismatch>) -> Result<Self, Mismatch> {
         let captures = facts.captures.iter().map(|capture| usd(&capture.object, &capture.money).map(|a| (capture, a)));
-        Ok(Self {
+        let mut counted = Self {
             captures: captures.collect::<Result<_, _>>()?,
             refunds: countable(&facts.refunds, |fact| (&fact.object, &fact.money), parked),
             disputes: countable(&facts.disputes, |fact| (&fact.object, &fact.money), parked),
-        })
+        };
+        let mut settle = |object: &str, event: &str, sign: fn(Amount) -> Amount, amount: &mut Amount| {
+            let Some(posted) = payment.posted_amount(object, event).map(sign) else { return };
+            if posted != *amount {
+                parked.push(changed(object, event));
+                *amount = posted;
+            }
+        };
+        for (capture, amount) in &mut counted.captures {
+            settle(&capture.object, CAPTURED, |amount| amount, amount);
+        }
+        for (fact, amount) in &mut counted.disputes {
+            settle(&fact.object, CREATED, |amount| -amount, amount);
+        }
+        for (fact, amount) in &mut counted.refunds {
+            settle(&fact.object, REFUNDED, |amount| -amount, amount);
+        }
+        Ok(counted)
     }
 
     /// The pages all this stands for, in order, but for those that are posted.
-    fn postings(&self, payment: &Payment) -> Vec<Posting> {
+    fn postings(&self, payment: &Payment, parked: &mut Vec<Mismatch>) -> Vec<Posting> {
         let mut postings = Vec::new();
         let mut post = |object: &str, event: &str, kind: Kind, amount: Amount, what: &str| {
-            let key = format!("{}:{object}:{event}", payment.processor);
-            if !payment.posted.contains(&key) {
-                postings.push(payment.posting(key, kind, amount, what));
+            let key = page_key(payment.processor, object, event);
+            match payment.posted.iter().find(|page| page.key == key) {
+                None => postings.push(payment.posting(key, kind, amount, what)),
+                Some(page) if page.amount.is_some_and(|posted| posted != amount) => parked.push(changed(object, event)),
+                Some(_) => {}
             }
         };
         for (capture, amount) in &self.captures {
-            post(&capture.object, "captured", Kind::Payment, *amount, "credits bought");
+            post(&capture.object, CAPTURED, Kind::Payment, *amount, "credits bought");
         }
         for (fact, amount) in &self.disputes {
-            post(&fact.object, "created", Kind::Reversal, -*amount, "dispute");
+            post(&fact.object, CREATED, Kind::Reversal, -*amount, "dispute");
+            let taken = fact.taken_of(*amount);
+            if fact.state == DisputeState::Lost && taken < *amount {
+                let what = "the dispute was lost for less";
+                post(&fact.object, "spared", Kind::Reversal, *amount - taken, what);
+            }
             match fact.state {
                 DisputeState::Won => post(&fact.object, "won", Kind::Reversal, *amount, "the dispute was won"),
                 DisputeState::Lost if fact.as_refund => {
                     let what = "the dispute's money is listed as a refund";
-                    post(&fact.object, "reversed", Kind::Reversal, *amount, what);
+                    post(&fact.object, "reversed", Kind::Reversal, taken, what);
                 }
                 DisputeState::Open | DisputeState::Lost => {}
             }
         }
         for (fact, amount) in &self.refunds {
-            post(&fact.object, "refunded", Kind::Refund, -*amount, "refund");
+            post(&fact.object, REFUNDED, Kind::Refund, -*amount, "refund");
             if fact.state == RefundState::Failed {
                 post(&fact.object, "refund_failed", Kind::Refund, *amount, "the refund came back");
             }
@@ -200,13 +238,32 @@ impl<'a> Counted<'a> {
     }
 }
 
+/// Events that move money; the others undo them.
+const CAPTURED: &str = "captured";
+const CREATED: &str = "created";
+const REFUNDED: &str = "refunded";
+
+fn page_key(processor: Processor, object: &str, event: &str) -> String {
+    format!("{processor}:{object}:{event}")
+}
+
+fn changed(object: &str, event: &str) -> Mismatch {
+    let reason = format!("its amount is another one than was posted ({event})");
+    Mismatch { object: object.to_owned(), reason }
+}
+
 impl DisputeFact {
-    /// Whether its money is gone, and not as a refund.
-    fn took(&self) -> bool {
+    /// What it took, where that is not all of it.
+    fn taken_of(&self, amount: Amount) -> Amount {
+        self.lost.map_or(amount, |lost| lost.max(Amount::ZERO).min(amount))
+    }
+
+    /// What is gone of its amount, and not as a refund.
+    fn took(&self, amount: Amount) -> Amount {
         match self.state {
-            DisputeState::Open => true,
-            DisputeState::Lost => !self.as_refund,
-            DisputeState::Won => false,
+            DisputeState::Open => amount,
+            DisputeState::Lost if !self.as_refund => self.taken_of(amount),
+            DisputeState::Lost | DisputeState::Won => Amount::ZERO,
         }
     }
 }
@@ -219,22 +276,30 @@ impl Payment {
     pub fn absorb(&self, facts: &Facts, now: Timestamp) -> Result<Absorbed, Mismatch> {
         self.check(facts)?;
         let mut parked = Vec::new();
-        let counted = Counted::read(facts, &mut parked)?;
-        let postings = counted.postings(self);
+        let counted = Counted::read(facts, self, &mut parked)?;
+        let postings = counted.postings(self, &mut parked);
         let sum = |amounts: &mut dyn Iterator<Item = Amount>| amounts.sum::<Amount>();
         let Counted { captures, refunds, disputes } = counted;
         let mut next = self.clone();
         next.object = Some(facts.object.clone());
         next.captured = sum(&mut captures.iter().map(|(_, amount)| *amount));
         next.refunded = sum(&mut refunds.iter().filter(|(f, _)| f.state != RefundState::Failed).map(|(_, a)| *a));
-        next.disputed = sum(&mut disputes.iter().filter(|(f, _)| f.took()).map(|(_, a)| *a));
+        if !facts.disputes_unread {
+            next.disputed = sum(&mut disputes.iter().map(|(fact, amount)| fact.took(*amount)));
+        }
         next.capture = captures.first().map(|(c, _)| c.object.clone()).or(next.capture);
         for (fact, amount) in &refunds {
             next.hear_refund(fact, *amount, now);
         }
-        next.posted.extend(postings.iter().map(|posting| posting.key.clone()));
-        next.stand(facts, disputes.iter().any(|(fact, _)| fact.state != DisputeState::Won));
-        if next.refunded + next.disputed > next.captured {
+        let page = |posting: &Posting| PostedPage { key: posting.key.clone(), amount: Some(posting.entry.amount) };
+        next.posted.extend(postings.iter().map(page));
+        let is_disputed = match facts.disputes_unread {
+            true => self.status == Status::Disputed,
+            false => disputes.iter().any(|(fact, _)| fact.state != DisputeState::Won),
+        };
+        next.stand(facts, is_disputed);
+        // What a lost dispute is also listed as is only known with the disputes.
+        if !facts.disputes_unread && next.refunded + next.disputed > next.captured {
             let reason = "refunds and disputes took more than was captured".to_owned();
             parked.push(Mismatch { object: facts.object.clone(), reason });
         }
@@ -259,6 +324,12 @@ impl Payment {
             return fail("it is said to be captured, but no captured amount is given");
         }
         Ok(())
+    }
+
+    /// What was posted for an event of an object, where the record says so.
+    fn posted_amount(&self, object: &str, event: &str) -> Option<Amount> {
+        let key = page_key(self.processor, object, event);
+        self.posted.iter().find(|page| page.key == key).and_then(|page| page.amount)
     }
 
     fn posting(&self, key: String, kind: Kind, amount: Amount, what: &str) -> Posting {
@@ -292,6 +363,7 @@ impl Payment {
         self.refunds.push(Refund {
             id: fact.object.clone(),
             amount,
+            rest: false,
             reason: None,
             by: None,
             at: now,

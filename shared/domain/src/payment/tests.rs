@@ -32,7 +32,16 @@ fn facts(state: State) -> Facts {
         State::Captured => vec![Capture { object: "pi_1".into(), money: Reported::Usd(cents(2_000)) }],
         _ => Vec::new(),
     };
-    Facts { object: "pi_1".into(), claims, state, captures, refunds: Vec::new(), disputes: Vec::new(), failure: None }
+    Facts {
+        object: "pi_1".into(),
+        claims,
+        state,
+        captures,
+        refunds: Vec::new(),
+        disputes: Vec::new(),
+        disputes_unread: false,
+        failure: None,
+    }
 }
 
 fn refund(object: &str, amount: i64, state: RefundState) -> RefundFact {
@@ -40,7 +49,7 @@ fn refund(object: &str, amount: i64, state: RefundState) -> RefundFact {
 }
 
 fn dispute(object: &str, amount: i64, state: DisputeState) -> DisputeFact {
-    DisputeFact { object: object.into(), money: Reported::Usd(cents(amount)), state, as_refund: false }
+    DisputeFact { object: object.into(), money: Reported::Usd(cents(amount)), state, as_refund: false, lost: None }
 }
 
 fn keys(absorbed: &Absorbed) -> Vec<(&str, i64)> {
@@ -208,6 +217,83 @@ fn looks_grow_rarer_and_end() {
     assert_eq!(nothing.looked_at(at(2 * DAY_SECS)).due, None);
 }
 
+fn in_cents(absorbed: &Absorbed) -> i64 {
+    absorbed.postings.iter().map(|p| p.entry.amount.steps() / STEPS_PER_CENT).sum()
+}
+
+#[test]
+fn a_dispute_lost_for_less_takes_only_that() {
+    for (lost, as_refund, left) in
+        [(Some(700), false, 1_300), (Some(700), true, 1_300), (None, false, 0), (Some(9_999), false, 0)]
+    {
+        let mut said = facts(State::Captured);
+        said.disputes = vec![dispute("PP-1", 2_000, DisputeState::Open)];
+        let open = payment(Processor::Paypal, Purpose::Credits).absorb(&said, at(5)).unwrap();
+        assert_eq!(in_cents(&open), 0);
+        (said.disputes[0].state, said.disputes[0].lost) = (DisputeState::Lost, lost.map(cents));
+        if as_refund {
+            said.disputes[0].as_refund = true;
+            said.refunds = vec![refund("re_1", 700, RefundState::Succeeded)];
+        }
+        let closed = open.payment.absorb(&said, at(6)).unwrap();
+        assert_eq!((in_cents(&closed), closed.parked.len()), (left, 0), "{lost:?} {as_refund}");
+        let gone = closed.payment.disputed + closed.payment.refunded;
+        assert_eq!((closed.payment.status, gone), (Status::Disputed, cents(2_000 - left)));
+        assert_eq!(closed.payment.absorb(&said, at(7)).unwrap().postings, []);
+    }
+}
+
+#[test]
+fn disputes_that_cannot_be_read_stand_as_they_were_and_keep_nothing_up() {
+    let mut said = facts(State::Captured);
+    said.disputes = vec![dispute("PP-1", 500, DisputeState::Open)];
+    let disputed = payment(Processor::Paypal, Purpose::Credits).absorb(&said, at(5)).unwrap().payment;
+    said.disputes.clear();
+    said.disputes_unread = true;
+    said.refunds = vec![refund("re_1", 2_000, RefundState::Succeeded)];
+    let absorbed = disputed.absorb(&said, at(6)).unwrap();
+    assert_eq!(keys(&absorbed), [("paypal:re_1:refunded", -2_000)]);
+    assert_eq!((absorbed.payment.status, absorbed.payment.disputed), (Status::Disputed, cents(500)));
+    assert!(absorbed.parked.is_empty(), "the one may be the other");
+}
+
+#[test]
+fn what_is_undone_is_what_was_posted_and_a_change_is_shown_to_an_operator() {
+    let mut said = facts(State::Captured);
+    said.refunds = vec![refund("re_1", 500, RefundState::Pending)];
+    said.disputes = vec![dispute("dp_1", 300, DisputeState::Open)];
+    let record = payment(Processor::Stripe, Purpose::Credits).absorb(&said, at(5)).unwrap().payment;
+    said.captures[0].money = Reported::Usd(cents(2_100));
+    said.refunds = vec![refund("re_1", 900, RefundState::Failed)];
+    said.disputes = vec![dispute("dp_1", 200, DisputeState::Won)];
+    let absorbed = record.absorb(&said, at(6)).unwrap();
+    assert_eq!(keys(&absorbed), [("stripe:dp_1:won", 300), ("stripe:re_1:refund_failed", 500)]);
+    let parked: Vec<_> = absorbed.parked.iter().map(|mismatch| mismatch.object.as_str()).collect();
+    assert_eq!(parked, ["pi_1", "dp_1", "re_1"]);
+    assert_eq!(absorbed.payment.captured, cents(2_000), "the ledger's counts");
+    // An undoing that changes is shown, too, and posted once.
+    let mut said = facts(State::Captured);
+    said.disputes = vec![dispute("dp_1", 300, DisputeState::Lost)];
+    said.disputes[0].lost = Some(cents(100));
+    let record = payment(Processor::Paypal, Purpose::Credits).absorb(&said, at(5)).unwrap().payment;
+    said.disputes[0].lost = Some(cents(50));
+    let absorbed = record.absorb(&said, at(6)).unwrap();
+    assert_eq!((absorbed.postings.len(), absorbed.parked.len()), (0, 1));
+}
+
+#[test]
+fn a_record_of_old_names_its_pages_by_key_alone() {
+    let record = payment(Processor::Stripe, Purpose::Credits).absorb(&facts(State::Captured), at(5)).unwrap().payment;
+    let mut old = serde_json::to_value(&record).unwrap();
+    assert_eq!(serde_json::from_value::<Payment>(old.clone()).unwrap(), record);
+    old["posted"] = serde_json::json!(["stripe:pi_1:captured"]);
+    let old: Payment = serde_json::from_value(old).unwrap();
+    let mut said = facts(State::Captured);
+    said.captures[0].money = Reported::Usd(cents(2_100));
+    let absorbed = old.absorb(&said, at(6)).unwrap();
+    assert_eq!((absorbed.postings.len(), absorbed.parked.len()), (0, 0));
+}
+
 fn ask(id: &str, amount: Option<i64>) -> RefundRequest {
     RefundRequest { id: Id::new(id).unwrap(), amount: amount.map(cents), reason: None, by: "usr_admin".into() }
 }
@@ -223,10 +309,15 @@ fn no_more_is_refunded_than_was_captured() {
     let once = paid.with_refund(&ask("rfd_1", Some(1_500)), at(9)).unwrap();
     assert_eq!(once.with_refund(&ask("rfd_1", Some(1_500)), at(9)).unwrap(), once, "the same again");
     assert_eq!(once.with_refund(&ask("rfd_1", Some(1_400)), at(9)), Err(RefundError::Differs));
+    assert_eq!(once.with_refund(&ask("rfd_1", None), at(9)), Err(RefundError::Differs));
+    let other = RefundRequest { reason: Some("other".to_owned()), ..ask("rfd_1", Some(1_500)) };
+    assert_eq!(once.with_refund(&other, at(9)), Err(RefundError::Differs));
     let error = once.with_refund(&ask("rfd_2", Some(501)), at(9)).unwrap_err();
     assert_eq!(error.to_string(), "no more than 5.00 USD is left to refund");
     let twice = once.with_refund(&ask("rfd_2", None), at(9)).unwrap();
     assert_eq!(twice.refund("rfd_2").unwrap().amount, cents(500));
+    assert_eq!(twice.with_refund(&ask("rfd_2", None), at(9)).unwrap(), twice, "the rest again");
+    assert_eq!(twice.with_refund(&ask("rfd_2", Some(500)), at(9)), Err(RefundError::Differs));
     assert_eq!(twice.with_refund(&ask("rfd_3", Some(1)), at(9)), Err(RefundError::NothingLeft));
     // A refund that was refused gives its part back.
     let refused = twice.with_refund_status("rfd_1", RefundStatus::Failed, at(10));

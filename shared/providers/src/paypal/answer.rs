@@ -101,8 +101,10 @@ pub enum PayPalOutcome {
     Open,
     /// The money stays ours, or is ours again.
     Ours,
-    /// The payer has it.
+    /// The payer has it, or as much of it as the dispute says.
     Payers,
+    /// It was closed in nobody's favour: the payer has what the dispute says, and no more.
+    Nobodys,
 }
 
 /// A dispute.
@@ -112,6 +114,8 @@ pub struct PayPalDispute {
     pub id: String,
     /// How much.
     pub money: PayPalMoney,
+    /// What the payer was given in the end, where it says so.
+    pub refunded: Option<PayPalMoney>,
     /// How it ended.
     pub outcome: PayPalOutcome,
     /// When it was opened, RFC 3339.
@@ -179,13 +183,19 @@ pub(super) fn read_dispute(value: &Value) -> Option<PayPalDispute> {
     let outcome = match text(value, "/status")? {
         "RESOLVED" => match text(value, "/dispute_outcome/outcome_code")? {
             "RESOLVED_SELLER_FAVOUR" | "CANCELED_BY_BUYER" | "DENIED" | "RESOLVED_WITH_PAYOUT" => PayPalOutcome::Ours,
-            // `RESOLVED_BUYER_FAVOUR`, `ACCEPTED`, and whatever is new: the cautious reading.
-            _ => PayPalOutcome::Payers,
+            "RESOLVED_BUYER_FAVOUR" | "ACCEPTED" => PayPalOutcome::Payers,
+            // `NONE`, and whatever is new: what was refunded, if anything, stands beside it.
+            _ => PayPalOutcome::Nobodys,
         },
         _ => PayPalOutcome::Open,
     };
+    let refunded = match value.pointer("/dispute_outcome/amount_refunded") {
+        None | Some(Value::Null) => None,
+        Some(_) => Some(money(value, "/dispute_outcome/amount_refunded")?),
+    };
     Some(PayPalDispute {
         id: object_id(value, "/dispute_id")?,
+        refunded,
         money: money(value, "/dispute_amount")?,
         outcome,
         created: text(value, "/create_time").map(str::to_owned),
@@ -248,15 +258,22 @@ mod tests {
     }
 
     #[test]
-    fn a_dispute_is_the_payers_unless_it_says_it_is_ours() {
-        let dispute = |outcome: &str| {
+    fn a_dispute_says_whose_it_is_and_what_was_refunded() {
+        let read = |outcome: Value| {
             let amount = json!({ "currency_code": "USD", "value": "5.00" });
-            let outcome = json!({ "outcome_code": outcome });
             let row = json!({ "dispute_id": "PP-D-1", "status": "RESOLVED", "dispute_amount": amount, "dispute_outcome": outcome });
-            read_dispute(&row).unwrap().outcome
+            read_dispute(&row)
         };
+        let dispute = |outcome: &str| read(json!({ "outcome_code": outcome })).unwrap().outcome;
         assert_eq!(dispute("RESOLVED_SELLER_FAVOUR"), PayPalOutcome::Ours);
         assert_eq!(dispute("RESOLVED_BUYER_FAVOUR"), PayPalOutcome::Payers);
-        assert_eq!(dispute("SOMETHING_NEW"), PayPalOutcome::Payers);
+        for code in ["NONE", "SOMETHING_NEW"] {
+            assert_eq!(dispute(code), PayPalOutcome::Nobodys, "{code}");
+        }
+        let part = |amount: Value| read(json!({ "outcome_code": "RESOLVED_BUYER_FAVOUR", "amount_refunded": amount }));
+        let given = part(json!({ "currency_code": "USD", "value": "2.00" })).unwrap().refunded.unwrap();
+        assert_eq!(given.value, "2.00");
+        assert!(part(json!({ "value": "2.00" })).is_none(), "what cannot be counted is not guessed");
+        assert!(part(json!(null)).unwrap().refunded.is_none());
     }
 }

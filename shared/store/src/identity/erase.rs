@@ -18,7 +18,7 @@ impl Store {
     /// names of keys, addresses. The account is deleted for good, its sessions and keys end. The ledger is not touched.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] where the profile changed meanwhile; DynamoDB's.
+    /// [`StoreError::Conflict`] where the profile changed meanwhile, or they are an admin; DynamoDB's.
     pub async fn user_erase(&self, (profile, rev): (&Profile, u32), now: Timestamp) -> Result<(), StoreError> {
         let gone = Profile {
             id: profile.id.clone(),

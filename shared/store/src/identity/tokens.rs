@@ -3,10 +3,11 @@
 
 use super::table::Over;
 use super::{Ended, Profile, Secret};
+use crate::access::MAX_API_KEYS;
 use crate::capacity::Area;
 use crate::client::Store;
 use crate::error::StoreError;
-use crate::item::{Item, document, n, read_document, s};
+use crate::item::{Item, document, n, read_document, s, text};
 use crate::keys::{self, PK, SK, TTL};
 use crate::outbox::OutboxMail;
 use aws_sdk_dynamodb::types::TransactWriteItem;
@@ -121,8 +122,8 @@ impl Store {
         self.transact(Area::Identity, actions).await
     }
 
-    /// Another password: `secret` over the revision, sessions ended, the mail that says so, and (for a reset) the token used
-    /// up and the address verified, which it proves; all or nothing.
+    /// Another password: `secret` over the revision, sessions ended (and, with all of them, API keys), the mail that says so,
+    /// and (for a reset) the token used up and the address verified, which it proves; all or nothing.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where the token was used meanwhile, or the secret or profile changed; DynamoDB's.
@@ -138,6 +139,13 @@ impl Store {
         let item = document(keys::user(user), keys::SECRET.to_owned(), rev + 1, secret)?;
         let mut actions = vec![self.identity_put_action(item, Over::Rev(rev))?];
         actions.push(self.access_sessions_end_action(user, ended)?);
+        if ended == Ended::All {
+            // Their names go with them; one that is made this moment holds no more, either, and is not listed.
+            let named = self.identity_query(&keys::user(user), keys::KEY_PREFIX).await?;
+            for sk in named.iter().filter_map(|item| text(item, SK)).take(MAX_API_KEYS) {
+                actions.push(self.identity_delete_action(keys::user(user), sk.to_owned(), false)?);
+            }
+        }
         if let Some((token, profile, rev)) = reset {
             actions.push(self.token_use_action(token)?);
             if profile.email_verified_at.is_none() {

@@ -13,6 +13,9 @@ use std::collections::HashMap;
 /// Stretches of the index that are looked through for one page of a filtered list.
 const MAX_ROUNDS: usize = 5;
 
+/// Longest sort key that DynamoDB takes.
+const MAX_CURSOR_BYTES: usize = 1_024;
+
 /// Which of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PaymentFilter {
@@ -27,6 +30,20 @@ pub struct PaymentFilter {
 }
 
 impl PaymentFilter {
+    /// Whether a part of this list may begin after `after`.
+    #[must_use]
+    pub fn covers(&self, after: &str) -> bool {
+        let (from, to) = self.range();
+        !after.is_empty() && (from.as_str()..=to.as_str()).contains(&after) && after.len() <= MAX_CURSOR_BYTES
+    }
+
+    /// The first and the last sort key of the index that may be in it.
+    fn range(&self) -> (String, String) {
+        // '~' comes after every character of a sort key.
+        let to = self.to.map_or_else(|| "~".to_owned(), keys::due_before);
+        (keys::due_before(self.from.unwrap_or(Hour::EPOCH.start())), to)
+    }
+
     fn holds(&self, payment: &Payment) -> bool {
         self.status.is_none_or(|status| status == payment.status)
             && self.processor.is_none_or(|processor| processor == payment.processor)
@@ -86,9 +103,7 @@ impl Store {
         after: Option<&str>,
     ) -> Result<(Vec<String>, bool), StoreError> {
         let pk = keys::payments_of(customer);
-        let from = keys::due_before(filter.from.unwrap_or(Hour::EPOCH.start()));
-        // '~' comes after every character of a sort key.
-        let to = filter.to.map_or_else(|| "~".to_owned(), keys::due_before);
+        let (from, to) = filter.range();
         let start = after.map(|sk| HashMap::from([(PK.to_owned(), s(&pk)), (SK.to_owned(), s(sk))]));
         let request = self
             .client()
