@@ -11,6 +11,7 @@ use crate::item::{Item, n, number, s, text};
 use crate::keys::{self, PK, SK, TTL};
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use domain::Timestamp;
 
@@ -69,11 +70,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let update = self
-            .client()
-            .update_item()
-            .table_name(&self.tables().main)
-            .key(PK, s(keys::answer(request)))
-            .key(SK, s(keys::ANSWER))
+            .answer_update(request)
             .update_expression(expr::ANSWER_CLAIM)
             .condition_expression(expr::ANSWER_FREE)
             .expression_attribute_names("#status", STATUS)
@@ -83,8 +80,7 @@ impl Store {
             .expression_attribute_values(":now", n(now.secs()))
             .expression_attribute_values(":until", n(now.plus_secs(CLAIM_SECS).secs()))
             .expression_attribute_values(":ttl", n(now.plus_secs(ANSWER_KEPT_SECS).secs()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match update.send().await {
             Ok(answer) => {
                 self.capacity().wrote(Area::Other, answer.consumed_capacity.as_slice());
@@ -106,19 +102,12 @@ impl Store {
     /// DynamoDB's.
     pub async fn answer_keep(&self, request: &RequestKey, status: u16, answer: &str) -> Result<(), StoreError> {
         let update = self
-            .client()
-            .update_item()
-            .table_name(&self.tables().main)
-            .key(PK, s(keys::answer(request)))
-            .key(SK, s(keys::ANSWER))
+            .answer_update(request)
             .update_expression(expr::ANSWER_KEEP)
             .expression_attribute_names("#status", STATUS)
             .expression_attribute_values(":status", n(status))
-            .expression_attribute_values(":answer", s(answer))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = update.send().await.map_err(|e| classify("UpdateItem", &e))?;
-        self.capacity().wrote(Area::Other, answer.consumed_capacity.as_slice());
-        Ok(())
+            .expression_attribute_values(":answer", s(answer));
+        self.answer_send(update).await
     }
 
     /// Ends a claim whose work may be done in part: the same body may take it over at once, another one may not.
@@ -127,15 +116,23 @@ impl Store {
     /// DynamoDB's.
     pub async fn answer_let_go(&self, request: &RequestKey) -> Result<(), StoreError> {
         let update = self
-            .client()
+            .answer_update(request)
+            .update_expression(expr::ANSWER_LET_GO)
+            .expression_attribute_names("#until", UNTIL)
+            .expression_attribute_values(":ended", n(0));
+        self.answer_send(update).await
+    }
+
+    fn answer_update(&self, request: &RequestKey) -> UpdateItemFluentBuilder {
+        self.client()
             .update_item()
             .table_name(&self.tables().main)
             .key(PK, s(keys::answer(request)))
             .key(SK, s(keys::ANSWER))
-            .update_expression(expr::ANSWER_LET_GO)
-            .expression_attribute_names("#until", UNTIL)
-            .expression_attribute_values(":ended", n(0))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
+
+    async fn answer_send(&self, update: UpdateItemFluentBuilder) -> Result<(), StoreError> {
         let answer = update.send().await.map_err(|e| classify("UpdateItem", &e))?;
         self.capacity().wrote(Area::Other, answer.consumed_capacity.as_slice());
         Ok(())
