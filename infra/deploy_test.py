@@ -221,6 +221,8 @@ def refusals(stage, good):
         ("dev", {}, [], "AccessKeySecretArn"),
         ("dev", good, ["StripeSecretArn=my-secret"], "StripeSecretArn"),
         ("dev", good, [f"StripeSecretArn={absent}"], "what the setting StripeSecretArn refers to cannot be read"),
+        ("dev", good, [f"StripeSecretArn={good['PaypalSecretArn']}"], "StripeSecretArn"),
+        ("dev", good, [f"AccessKeySecretArn={good['StripeSecretArn']}"], "not a P-256 private key"),
         ("dev", good, ["MailFrom=nobody"], "MailFrom"),
         ("dev", good, ["FrontendUrl=https://panel.example.com/"], "FrontendUrl"),
         ("dev", good, ["ScheduleExpression=hourly"], "ScheduleExpression"),

@@ -1,5 +1,6 @@
 //! The lifecycle function: low balances are told once, topped up once, whatever happens in between.
 
+mod departed;
 mod faults;
 mod top_up;
 

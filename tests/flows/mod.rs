@@ -16,6 +16,8 @@ mod mail_faults;
 mod mail_ses;
 mod metering;
 mod ministack;
+mod operator_audit;
+mod operator_keys;
 mod outage;
 mod packing;
 mod payments;

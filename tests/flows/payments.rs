@@ -14,14 +14,16 @@ mod webhooks;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use cashier::{Cashier, CashierConfig, Purchase, Started, StripeAccount};
+use cashier::{Cashier, CashierConfig, Purchase, Started};
 use domain::payment::{Payment, Processor, Status};
 use domain::{Amount, Id};
-use providers::paypal::PAYPAL_CERT_HOSTS;
-use providers::{HttpBounds, PayPalConfig, Queue, Secret, StripeConfig};
+use providers::{Endpoint, HttpBounds, Queue};
 use sandbox::{Card, Config, Delivery, Sandbox, Target};
 use skymeter::chaos::Chaos;
+use skymeter::shop::stand_ins;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use store::{By, Unmatched};
 use tests::{Answer, TestApp, id, send};
@@ -32,6 +34,10 @@ pub const USD: i64 = 1_000_000;
 const SWEEP: u16 = 100;
 /// How long PayPal keeps an order nobody captured.
 const ORDER_SECS: i64 = 72 * 3_600;
+/// Where forged webhooks come from: 10.0.0.0 and up, each from another address.
+const FORGERS: u32 = 0x0A00_0000;
+/// Where the processors' own come from.
+const PROCESSOR: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 /// Mails received at once.
 const MAILS: usize = 10;
 
@@ -65,12 +71,14 @@ impl Counter {
         let kit = api::Kit::new(::webhooks::AREA, app.system.store.clone(), app.time.clock());
         let urls = ::webhooks::router(kit, cashier.clone());
         for (processor, path) in [(sandbox::Processor::Stripe, "/stripe"), (sandbox::Processor::PayPal, "/paypal")] {
-            let urls = urls.clone();
+            let (urls, forgers) = (urls.clone(), Arc::new(AtomicU32::new(FORGERS)));
             sandbox.send_webhooks_to(
                 processor,
-                Target::call(move |delivery| {
+                Target::call(move |delivery: Delivery| {
                     let urls = urls.clone();
-                    async move { post(&urls, path, &delivery).await.status }
+                    let forger = Ipv4Addr::from_bits(forgers.fetch_add(1, Ordering::Relaxed));
+                    let from = if delivery.genuine { PROCESSOR } else { IpAddr::V4(forger) };
+                    async move { post_from(from, &urls, path, &delivery.headers, &delivery.body).await.status }
                 }),
             );
         }
@@ -132,7 +140,8 @@ impl Counter {
     }
 
     pub async fn parked(&self) -> Vec<Unmatched> {
-        self.app.system.store.unmatched_list(100, None).await.unwrap().data
+        let page = self.app.system.store.unmatched_list(None, None, 100).await.unwrap();
+        page.data.into_iter().map(|(entry, _)| entry.told).collect()
     }
 
     /// Takes the ids of mails from their queue.
@@ -158,23 +167,13 @@ impl Counter {
 }
 
 pub fn cashier_config(app: &TestApp, url: &str) -> CashierConfig {
-    let sandbox = Config::default();
-    let key = Secret::new(sandbox.stripe.secret_key);
-    let api = StripeConfig { base_url: url.to_owned(), key, bounds: bounds() };
-    let webhook_secrets = sandbox.stripe.webhook_secrets.into_iter().map(Secret::new).collect();
+    let (stripe, paypal) = stand_ins(&Endpoint { base_url: url.to_owned(), bounds: bounds() });
     let mails: Arc<dyn Queue> = Arc::new(app.system.mails.clone());
     CashierConfig {
         store: app.system.store.clone(),
         clock: app.time.clock(),
-        stripe: Some(StripeAccount { api, webhook_secrets }),
-        paypal: Some(PayPalConfig {
-            base_url: url.to_owned(),
-            client_id: sandbox.paypal.client_id,
-            client_secret: Secret::new(sandbox.paypal.client_secret),
-            webhook_id: sandbox.paypal.webhook_id,
-            cert_hosts: PAYPAL_CERT_HOSTS.map(str::to_owned).to_vec(),
-            bounds: bounds(),
-        }),
+        stripe: Some(stripe),
+        paypal: Some(paypal),
         mails: Some(mails),
         return_url: "https://panel.example.com/paid".to_owned(),
     }
@@ -192,11 +191,12 @@ pub fn admin(counter: &Counter) -> By {
     }
 }
 
-pub async fn post(urls: &Router, path: &str, delivery: &Delivery) -> Answer {
-    post_raw(urls, path, &delivery.headers, &delivery.body).await
+pub async fn post_raw(urls: &Router, path: &str, headers: &[(String, String)], body: &str) -> Answer {
+    post_from(PROCESSOR, urls, path, headers, body).await
 }
 
-pub async fn post_raw(urls: &Router, path: &str, headers: &[(String, String)], body: &str) -> Answer {
-    let request = headers.iter().fold(Request::post(path), |request, (name, value)| request.header(name, value));
+pub async fn post_from(from: IpAddr, urls: &Router, path: &str, headers: &[(String, String)], body: &str) -> Answer {
+    let request = Request::post(path).extension(api::ClientIp(from));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
     send(urls, request.body(Body::from(body.to_owned())).unwrap()).await
 }

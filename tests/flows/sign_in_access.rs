@@ -76,21 +76,17 @@ async fn what_ended_stays_ended_and_who_is_not_there_gains_nothing() {
     assert_eq!(live().await, sessions(&[5]));
     store.access_status_set(&ada, Status::Deactivated).await.unwrap();
     assert_eq!(live().await, sessions(&[]));
-    let before = store.access_role_set(&ada, Role::Admin).await.unwrap().unwrap();
-    assert_eq!((before.role, before.status), (Role::User, Status::Deactivated));
     // Deleted is for good.
     store.access_status_set(&ada, Status::Deleted).await.unwrap();
     for status in [Status::Active, Status::Suspended, Status::Deleted] {
         assert!(store.access_status_set(&ada, status).await.unwrap().is_none());
     }
-    assert!(store.access_role_set(&ada, Role::User).await.unwrap().is_none());
     // Nobody is made by any of it.
     let nobody = id("usr_nobody");
     store.access_session_remove(&nobody, &[session(1)]).await.unwrap();
     store.access_sessions_end(&nobody, Some(&session(1))).await.unwrap();
     store.access_key_remove(&nobody, &id("key_1")).await.unwrap();
     assert!(store.access_status_set(&nobody, Status::Active).await.unwrap().is_none());
-    assert!(store.access_role_set(&nobody, Role::Admin).await.unwrap().is_none());
     assert!(matches!(store.access_session_add(&nobody, &session(1)).await, Err(StoreError::Conflict(_))));
     assert!(store.access_get(&nobody).await.unwrap().is_none());
 }

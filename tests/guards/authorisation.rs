@@ -1,14 +1,15 @@
 //! Every operation of the API, asked by everybody who may not: generated from OpenAPI, so that a route without a rule fails.
 
 use axum::Router;
-use domain::account::Role;
+use domain::account::{KeyArea, Role};
 use sandbox::Card;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use tests::{Account, Answer, PASSWORD, TestApp, TestShop, ask, login, registered};
 
 /// Operations anybody may call. Everything else needs somebody signed in.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 13] = [
+    "confirm_email",
     "forgot_password",
     "health",
     "jwks",
@@ -117,6 +118,56 @@ async fn nobody_gets_past_the_door_who_may_not() {
     for operation in &secured {
         refused(&call(&router, operation, Some(&expired)).await, 401, "token_expired", "expired", operation);
     }
+}
+
+/// The area of an operation: what an API key's scope speaks of.
+fn area(operation: &Operation) -> &str {
+    operation.path.split('/').nth(1).unwrap()
+}
+
+/// The scopes that allow everything but what stands in one area.
+fn scopes_without(area: &str) -> Vec<String> {
+    let others = KeyArea::ALL.into_iter().map(KeyArea::as_str).filter(|other| *other != area);
+    others.map(|other| format!("{other}:write")).collect()
+}
+
+#[tokio::test]
+async fn an_api_key_is_no_more_than_its_scopes() {
+    let app = TestApp::new().await;
+    let shop = app.shop().await;
+    let email = "boss@example.com";
+    app.sign_up(email).await;
+    auth::operator::make_admin(&app.system.store, email, app.time.now()).await.unwrap();
+    let boss = Account::of(&login(&shop.router, email, PASSWORD).await).access_token;
+    let key = async |name: &str, scopes: &[String]| {
+        let body = json!({ "name": name, "scopes": scopes, "password": PASSWORD });
+        let answer = shop.post("/auth/api-keys", Some(&boss), body).await;
+        answer.json["key"].as_str().unwrap_or_else(|| panic!("{}", answer.json)).to_owned()
+    };
+    let reads: Vec<String> = KeyArea::ALL.map(|area| format!("{}:read", area.as_str())).into();
+    let reads = key("reads", &reads).await;
+    let no_admins = key("no admin's", &scopes_without("admin")).await;
+    let mut without = BTreeMap::new();
+    let secured: Vec<Operation> = operations().into_iter().filter(|operation| operation.secured).collect();
+    for operation in &secured {
+        let area = area(operation);
+        if !without.contains_key(area) {
+            without.insert(area, key(area, &scopes_without(area)).await);
+        }
+        let answer = call(&shop.router, operation, Some(&without[area])).await;
+        refused(&answer, 403, "scope_missing", "a key for other areas", operation);
+        if operation.method != "GET" || area == "auth" {
+            let answer = call(&shop.router, operation, Some(&reads)).await;
+            refused(&answer, 403, "scope_missing", "a key that reads", operation);
+        }
+        // Monitors show an admin's key that may do nothing but see how billing is doing.
+        if operation.admins_only && !["admin", "health"].contains(&area) {
+            let answer = call(&shop.router, operation, Some(&no_admins)).await;
+            refused(&answer, 403, "admins_only", "an admin's key for other things", operation);
+        }
+    }
+    let areas: BTreeSet<&str> = without.keys().copied().collect();
+    assert_eq!(areas, ["admin", "auth", "billing", "health", "payments"].into());
 }
 
 /// Things of one customer, by the operation that has a place for them: its path and body.

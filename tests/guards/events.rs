@@ -137,8 +137,8 @@ async fn webhooks_take_an_event_that_is_signed_and_park_what_is_nobodys() {
     let shop = app.shop().await;
     let router = || webhooks::router(app.kit(webhooks::AREA), shop.shop.cashier.clone());
     assert_eq!(answered(router(), "webhooks-stripe.json", "").await.json, json!({ "received": true }));
-    let parked = app.system.store.unmatched_list(10, None).await.unwrap().data;
-    assert_eq!(parked.iter().map(|one| one.object.as_str()).collect::<Vec<_>>(), ["pi_3Q1sample"]);
+    let parked = app.system.store.unmatched_list(None, None, 10).await.unwrap().data;
+    assert_eq!(parked.iter().map(|(one, _)| one.told.object.as_str()).collect::<Vec<_>>(), ["pi_3Q1sample"]);
     // Its signature holds for five minutes.
     app.pass_secs(600);
     assert_eq!(answered(router(), "webhooks-stripe.json", "").await.status, 400);

@@ -6,15 +6,15 @@ use api::Kit;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
-use cashier::{Cashier, CashierConfig, StripeAccount};
+use cashier::{Cashier, CashierConfig};
 use lifecycle::Lifecycle;
 use mailer::{MailConfig, Mailing};
-use providers::paypal::PAYPAL_CERT_HOSTS;
-use providers::{FollowsSetting, HttpBounds, PayPalConfig, Queue, Secret, StripeConfig};
+use providers::{Endpoint, FollowsSetting, Queue};
 use sandbox::{Config, Delivery, Processor, Sandbox, Target};
 use serde_json::{Value, json};
 use skymeter::chaos::{Chaos, Rates};
 use skymeter::mailbox::Mailbox;
+use skymeter::shop::stand_ins;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -122,27 +122,15 @@ impl Play {
         let request = request.header("idempotency-key", key);
         let request = token.into_iter().fold(request, |r, token| r.header("authorization", format!("Bearer {token}")));
         let request = request.body(body.map_or_else(Body::empty, |body| Body::from(body.to_string()))).unwrap();
+        self.turn(function, send(router, request)).await
+    }
+
+    /// What is called meanwhile, this function calls.
+    async fn turn<T>(&self, function: &'static str, work: impl Future<Output = T>) -> T {
         self.recorder.turn(function);
-        let answer = send(router, request).await;
+        let done = work.await;
         self.recorder.turn("");
-        answer
-    }
-
-    /// Sent once, and again when its answer is no longer kept: done once all the same.
-    pub async fn repeat(&self, path: &str, ids: &[&str], email: &str, body: Value) {
-        for _ in 0..2 {
-            let token = self.token(email).await;
-            let answer = self.ask_named("repeated", "POST", path, ids, Some(&token), Some(body.clone())).await;
-            assert!((200..300).contains(&answer.status), "{path}: {} {}", answer.status, answer.json);
-            assert!(!answer.headers.contains_key("idempotency-replayed"), "{path}");
-            self.app.pass(30);
-        }
-    }
-
-    /// The same; it must be refused.
-    pub async fn refused(&self, path: &str, ids: &[&str], token: &str, body: Value) {
-        let answer = self.ask("POST", path, ids, Some(token), Some(body)).await;
-        assert!((400..500).contains(&answer.status), "{path}: {} {}", answer.status, answer.json);
+        done
     }
 
     /// The same; it must succeed.
@@ -161,6 +149,23 @@ impl Play {
         answer.json
     }
 
+    /// The same; it must be refused.
+    pub async fn refused(&self, path: &str, ids: &[&str], token: &str, body: Value) {
+        let answer = self.ask("POST", path, ids, Some(token), Some(body)).await;
+        assert!((400..500).contains(&answer.status), "{path}: {} {}", answer.status, answer.json);
+    }
+
+    /// Sent once, and again when its answer is no longer kept: done once all the same.
+    pub async fn repeat(&self, path: &str, ids: &[&str], email: &str, body: Value) {
+        for _ in 0..2 {
+            let token = self.token(email).await;
+            let answer = self.ask_named("repeated", "POST", path, ids, Some(&token), Some(body.clone())).await;
+            assert!((200..300).contains(&answer.status), "{path}: {} {}", answer.status, answer.json);
+            assert!(!answer.headers.contains_key("idempotency-replayed"), "{path}");
+            self.app.pass(30);
+        }
+    }
+
     pub async fn get(&self, path: &str, ids: &[&str], token: &str) -> Value {
         self.call("GET", path, ids, Some(token), None).await
     }
@@ -176,9 +181,8 @@ impl Play {
             if messages.is_empty() {
                 return;
             }
-            self.recorder.turn("mailer");
-            let response = self.mailing.handle_mails(skymeter::system::event(&messages), TIME_LEFT).await;
-            self.recorder.turn("");
+            let event = skymeter::system::event(&messages);
+            let response = self.turn("mailer", self.mailing.handle_mails(event, TIME_LEFT)).await;
             assert!(response.batch_item_failures.is_empty());
             self.app.system.mails.delete(messages.into_iter().map(|message| message.receipt).collect()).await.unwrap();
         }
@@ -201,15 +205,17 @@ impl Play {
     }
 
     pub async fn look(&self) {
-        self.recorder.turn("lifecycle");
-        let figures = self.lifecycle.run().await;
-        self.recorder.turn("");
+        let figures = self.turn("lifecycle", self.lifecycle.run()).await;
         assert!(figures.is_complete(), "{figures:?}");
     }
 
     pub async fn sign_in(&self, email: &str, password: &str) -> Value {
-        let body = json!({ "email": email, "password": password });
-        self.call("POST", "/auth/login", &[], None, Some(body)).await
+        self.submit("/auth/login", json!({ "email": email, "password": password })).await
+    }
+
+    /// What somebody sends who is not signed in.
+    async fn submit(&self, path: &str, body: Value) -> Value {
+        self.call("POST", path, &[], None, Some(body)).await
     }
 
     /// A token that holds: time passes in this story.
@@ -219,9 +225,9 @@ impl Play {
 
     pub async fn sign_up(&self, email: &str) -> String {
         let body = json!({ "email": email, "password": PASSWORD, "name": "Ada Lovelace" });
-        self.call("POST", "/auth/register", &[], None, Some(body)).await;
+        self.submit("/auth/register", body).await;
         let body = json!({ "token": self.mailed_token(email).await, "password": PASSWORD });
-        self.call("POST", "/auth/verify-email", &[], None, Some(body)).await;
+        self.submit("/auth/verify-email", body).await;
         self.token(email).await
     }
 }
@@ -246,22 +252,12 @@ fn mail_config() -> MailConfig {
 }
 
 fn cashier_config(app: &TestApp, url: &str, mails: &Arc<dyn Queue>) -> CashierConfig {
-    let Config { stripe, paypal, .. } = Config::default();
-    let (base_url, bounds) = (url.to_owned(), HttpBounds::default());
-    let api = StripeConfig { base_url: base_url.clone(), key: Secret::new(stripe.secret_key), bounds };
-    let webhook_secrets = stripe.webhook_secrets.into_iter().map(Secret::new).collect();
+    let (stripe, paypal) = stand_ins(&Endpoint::new(url));
     CashierConfig {
         store: app.system.store.clone(),
         clock: app.time.clock(),
-        stripe: Some(StripeAccount { api, webhook_secrets }),
-        paypal: Some(PayPalConfig {
-            base_url,
-            client_id: paypal.client_id,
-            client_secret: Secret::new(paypal.client_secret),
-            webhook_id: paypal.webhook_id,
-            cert_hosts: PAYPAL_CERT_HOSTS.map(str::to_owned).to_vec(),
-            bounds,
-        }),
+        stripe: Some(stripe),
+        paypal: Some(paypal),
         mails: Some(Arc::clone(mails)),
         return_url: "https://panel.skymeter.example".to_owned(),
     }

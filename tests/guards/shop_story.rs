@@ -19,6 +19,7 @@ const ROOT: &str = "root@example.com";
 /// An account from its first day to its last.
 async fn account(play: &Play) {
     const EMAIL: &str = "bob@example.com";
+    const NEW_EMAIL: &str = "robert@example.com";
     let body = json!({ "email": EMAIL, "password": PASSWORD });
     play.call("POST", "/auth/register", &[], None, Some(body.clone())).await;
     play.call("POST", "/auth/resend-verification", &[], None, Some(json!({ "email": EMAIL }))).await;
@@ -77,8 +78,12 @@ async fn account(play: &Play) {
     play.post("/auth/2fa/disable", &[], &token, disable).await;
     play.get("/auth/me/export", &[], &token).await;
     play.call("GET", "/.well-known/jwks.json", &[], None, None).await;
+    let change = json!({ "email": NEW_EMAIL, "password": PASSWORD });
+    play.post("/auth/change-email", &[], &token, change).await;
+    let confirm = json!({ "token": play.mailed_token(NEW_EMAIL).await, "password": PASSWORD });
+    play.call("POST", "/auth/confirm-email", &[], None, Some(confirm)).await;
     play.post("/auth/logout", &[], &token, Value::Null).await;
-    token = text(&play.sign_in(EMAIL, PASSWORD).await, "access_token");
+    token = text(&play.sign_in(NEW_EMAIL, PASSWORD).await, "access_token");
     play.call("DELETE", "/auth/me", &[], Some(&token), Some(json!({ "password": PASSWORD }))).await;
     play.mail().await;
 }
@@ -191,6 +196,8 @@ async fn wallet(play: &Play, user: &Id, method: &str) {
     play.get("/billing/auto-top-up", &[], token).await;
     let top_up = json!({ "enabled": true, "threshold": "90.00", "amount": "20.00", "payment_method": method, "daily_limit": "50.00" });
     play.call("PUT", "/billing/auto-top-up", &[], Some(token), Some(top_up)).await;
+    // With payments, too.
+    play.get("/auth/me/export", &[], token).await;
     play.post("/billing/tokens/add", &[], token, json!({ "amount": "2.00" })).await;
     play.repeat("/billing/tokens/add", &[], ADA, json!({ "amount": "3.00" })).await;
 }
@@ -302,6 +309,10 @@ async fn operators(play: &Play, user: &Id) {
     )
     .await;
     play.post("/admin/custom-credits/bulk", &[], token, rows).await;
+    let parked = play.get("/admin/payments/parked", &[], token).await;
+    let object = text(&parked["data"][0], "id");
+    let dealt = json!({ "status": "dealt_with", "note": "nobody's" });
+    play.call("PUT", "/admin/payments/parked/{id}", &[&object], Some(token), Some(dealt)).await;
     let hour = play.app.hour().start().to_string();
     run(&play.app, &play.recorder).await;
     play.get("/admin/runs/{hour}", &[&hour], token).await;
@@ -323,7 +334,7 @@ pub async fn customers() -> Vec<Seen> {
     let play = Play::open(&recorder).await;
     account(&play).await;
     let (ada, root) = (play.sign_up(ADA).await, play.sign_up(ROOT).await);
-    auth::operator::make_admin(&play.app.system.store, ROOT).await.unwrap();
+    auth::operator::make_admin(&play.app.system.store, ROOT, play.app.time.now()).await.unwrap();
     let user = Id::new(play.get("/auth/me", &[], &ada).await["id"].as_str().unwrap()).unwrap();
     let method = payments(&play, &ada, &root).await;
     wallet(&play, &user, &method).await;

@@ -51,11 +51,28 @@ pub fn functions() -> Vec<String> {
     folder.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
+/// Functions whose role an `AWS::IAM::Policy` of the template is attached to, and its statements.
+pub fn shared_policies() -> Vec<(Vec<String>, Vec<Value>)> {
+    let template = parsed("template.yaml");
+    let resources = template["Resources"].as_mapping().unwrap().values();
+    let policies = resources.filter(|resource| resource["Type"].as_str() == Some("AWS::IAM::Policy"));
+    let role = |function: &String| scalar(&template["Resources"][function]["Properties"]["Role"]);
+    policies
+        .map(|policy| {
+            let roles = texts(&policy["Properties"]["Roles"]);
+            let has_it = |function: &String| roles.iter().any(|name| role(function) == format!("{name}.Arn"));
+            let held_by: Vec<String> = functions().into_iter().filter(has_it).collect();
+            assert_eq!(held_by.len(), roles.len(), "a role that is no function's: {roles:?}");
+            (held_by, policy["Properties"]["PolicyDocument"]["Statement"].as_sequence().unwrap().clone())
+        })
+        .collect()
+}
+
 fn untagged(value: &Value) -> &Value {
     if let Value::Tagged(tagged) = value { untagged(&tagged.value) } else { value }
 }
 
-fn scalar(value: &Value) -> String {
+pub fn scalar(value: &Value) -> String {
     untagged(value).as_str().unwrap_or_else(|| panic!("not one text: {value:?}")).to_owned()
 }
 
@@ -114,11 +131,11 @@ fn the_tables_are_those_of_the_store() {
     }
 }
 
-fn parsed(path: &str) -> Value {
+pub fn parsed(path: &str) -> Value {
     serde_yaml_ng::from_str(&read(path)).unwrap()
 }
 
-fn texts(value: &Value) -> Vec<String> {
+pub fn texts(value: &Value) -> Vec<String> {
     untagged(value).as_sequence().map_or_else(Vec::new, |all| all.iter().map(scalar).collect())
 }
 

@@ -4,6 +4,7 @@ mod audit;
 mod bulk;
 mod credits;
 mod cron;
+mod parked;
 mod schedule;
 mod settings;
 mod users;
@@ -176,7 +177,7 @@ async fn nobody_but_an_active_admin_gets_in_anywhere() {
             operations += 1;
         }
     }
-    assert_eq!(operations, 15);
+    assert_eq!(operations, 17);
     assert!(desk.app.pages("usr_1").await.is_empty());
     assert!(desk.app.system.shards.all().unwrap().is_empty());
 }

@@ -4,14 +4,20 @@ use super::auth::{by, post};
 use super::auth_login::refused;
 use api::Kit;
 use auth::operator::{make_admin, set_role};
+use aws_sdk_dynamodb::types::AttributeValue;
 use axum::body::Body;
 use axum::http::Request;
 use domain::account::Role;
+use domain::alerts::{Alerts, TopUp};
 use domain::mail::Template;
+use domain::payment::{NewPayment, Payment, Processor, Purpose, Refund, RefundStatus};
 use domain::wallet::{Entry, Kind};
 use domain::{Amount, Unit};
 use serde_json::{Value, json};
-use tests::{Account, PASSWORD, TestApp, ask, login, send};
+use std::collections::HashMap;
+use store::audit::USER_UPDATE;
+use store::{AdminChange, AuditFilter, By, UserChange};
+use tests::{Account, PASSWORD, TestApp, ask, id, login, send};
 
 const KEYS: &str = "api-keys";
 
@@ -32,7 +38,7 @@ async fn a_key_is_shown_once_does_what_its_scopes_say_and_ends() {
     let app = TestApp::new().await;
     let account = app.sign_up("ada@example.com").await;
     let router = app.auth_router().await;
-    make_admin(&app.system.store, "ada@example.com").await.unwrap();
+    make_admin(&app.system.store, "ada@example.com", app.time.now()).await.unwrap();
     let body = json!({ "name": " monitor ", "scopes": ["health:read", "health:read"], "expires_at": "2026-11-11T00:00:00Z", "password": PASSWORD });
     let created = by(&router, &account, "POST", KEYS, Some(body)).await;
     assert_eq!(created.status, 201, "{:?}", created.json);
@@ -61,7 +67,7 @@ async fn a_key_ends_at_once_and_only_by_its_owner() {
     let account = app.sign_up("ada@example.com").await;
     let eve = app.sign_up("eve@example.com").await;
     let router = app.auth_router().await;
-    make_admin(&app.system.store, "ada@example.com").await.unwrap();
+    make_admin(&app.system.store, "ada@example.com", app.time.now()).await.unwrap();
     let body = wanted("monitor", "health:read");
     let created = by(&router, &account, "POST", KEYS, Some(body)).await.json;
     let (key, path) = (created["key"].as_str().unwrap(), format!("{KEYS}/{}", created["id"].as_str().unwrap()));
@@ -190,7 +196,7 @@ async fn a_reset_ends_all_keys_and_a_change_of_the_password_none() {
     let app = TestApp::new().await;
     let account = app.sign_up("ada@example.com").await;
     let router = app.auth_router().await;
-    make_admin(&app.system.store, "ada@example.com").await.unwrap();
+    make_admin(&app.system.store, "ada@example.com", app.time.now()).await.unwrap();
     let made = by(&router, &account, "POST", KEYS, Some(wanted("monitor", "health:read"))).await.json;
     let key = made["key"].as_str().unwrap();
     let change = json!({ "current_password": PASSWORD, "new_password": "a new long password" });
@@ -214,7 +220,7 @@ async fn an_admin_does_not_leave_before_the_role_is_gone() {
     let app = TestApp::new().await;
     let account = app.sign_up("ada@example.com").await;
     let router = app.auth_router().await;
-    make_admin(&app.system.store, "ada@example.com").await.unwrap();
+    make_admin(&app.system.store, "ada@example.com", app.time.now()).await.unwrap();
     let leave = || by(&router, &account, "DELETE", "me", Some(json!({ "password": PASSWORD })));
     assert_eq!(refused(&leave().await), (409, "admin_account"));
     // Nor where the role came after the request was looked at.
@@ -222,7 +228,7 @@ async fn an_admin_does_not_leave_before_the_role_is_gone() {
     let erased = app.system.store.user_erase((&profile, rev), app.time.now()).await;
     assert!(matches!(erased, Err(store::StoreError::Conflict(_))), "{erased:?}");
     assert_eq!(by(&router, &account, "GET", "me", None).await.json["role"], "admin");
-    set_role(&app.system.store, "ada@example.com", Role::User).await.unwrap();
+    set_role(&app.system.store, "ada@example.com", Role::User, app.time.now()).await.unwrap();
     assert_eq!(leave().await.status, 200);
 }
 
@@ -239,6 +245,33 @@ async fn pay(app: &TestApp, account: &Account, steps: i64) {
     app.system.pump_feed().await.unwrap();
 }
 
+/// A payment that was taken, and given back in part.
+async fn paid(app: &TestApp, account: &Account, n: u32) {
+    let (now, usd) = (app.time.now(), |dollars: i64| Amount::from_steps(dollars * 1_000_000));
+    let new = NewPayment {
+        id: id(&format!("pay_{n}")),
+        customer: account.user.clone(),
+        processor: Processor::Stripe,
+        purpose: Purpose::Credits,
+        amount: usd(9),
+        save_method: false,
+        method: None,
+    };
+    let refund = Refund {
+        id: format!("ref_{n}"),
+        amount: usd(1),
+        rest: false,
+        reason: Some("too much".to_owned()),
+        by: Some("usr_admin".to_owned()),
+        at: now,
+        status: RefundStatus::Succeeded,
+        object: None,
+    };
+    let payment = Payment { captured: usd(9), refunded: usd(1), refunds: vec![refund], ..Payment::new(new, now) };
+    app.system.store.payment_create(&payment, None, now).await.unwrap();
+    app.pass_secs(1);
+}
+
 #[tokio::test]
 async fn an_export_has_all_of_ones_own_and_nothing_to_sign_in_with() {
     let app = TestApp::new().await;
@@ -247,6 +280,23 @@ async fn an_export_has_all_of_ones_own_and_nothing_to_sign_in_with() {
     let router = app.auth_router().await;
     pay(&app, &account, 20_000_000).await;
     by(&router, &account, "POST", KEYS, Some(wanted("n", "billing:read"))).await;
+    let nothing = by(&router, &account, "GET", "me/export", None).await.json;
+    assert_eq!(nothing["payments"], json!({ "data": [], "truncated": false }));
+    assert_eq!((&nothing["auto_top_up"]["enabled"], &nothing["alerts"]["email"]), (&json!(false), &json!(true)));
+    let store = &app.system.store;
+    for n in 1..=501 {
+        paid(&app, &account, n).await;
+        if n == 2 {
+            let two = by(&router, &account, "GET", "me/export", None).await.json["payments"].clone();
+            assert_eq!((two["data"].as_array().unwrap().len(), &two["truncated"]), (2, &json!(false)));
+        }
+    }
+    let usd = |dollars: i64| Amount::from_steps(dollars * 1_000_000);
+    store.alerts_put(&account.user, &Alerts::new(vec![usd(7)], false)).await.unwrap();
+    let method = Some("pm_1".to_owned());
+    let top_up =
+        TopUp { enabled: true, threshold: usd(5), amount: usd(20), payment_method: method, daily_limit: usd(40) };
+    store.top_up_put(&account.user, &top_up).await.unwrap();
     let export = by(&router, &account, "GET", "me/export", None).await;
     assert_eq!(export.status, 200);
     let json = export.json;
@@ -256,11 +306,25 @@ async fn an_export_has_all_of_ones_own_and_nothing_to_sign_in_with() {
     assert_eq!(json["wallets"][0]["balance"], json!({ "amount": "20.00", "unit": "usd" }));
     assert_eq!(json["wallets"][0]["transactions"][0]["reference"], "pay_1");
     assert_eq!(json["wallets"][0]["truncated"], false);
+    // The newest five hundred, each with what was given back of it.
+    let money = |amount: &str| json!({ "amount": amount, "unit": "usd" });
+    let payments = json["payments"]["data"].as_array().unwrap();
+    assert_eq!((payments.len(), &json["payments"]["truncated"]), (500, &json!(true)));
+    assert_eq!((&payments[0]["id"], &payments[499]["id"]), (&json!("pay_501"), &json!("pay_2")));
+    assert_eq!((&payments[0]["amount"], &payments[0]["refunded"]), (&money("9.00"), &money("1.00")));
+    assert_eq!(payments[0]["refunds"][0]["reason"], "too much");
+    assert_eq!(json["alerts"], json!({ "thresholds": [money("7.00")], "email": false }));
+    let top_up = json!({
+        "enabled": true, "threshold": money("5.00"), "amount": money("20.00"), "payment_method": "pm_1",
+        "daily_limit": money("40.00"),
+    });
+    assert_eq!(json["auto_top_up"], top_up);
     let text = json.to_string();
     for secret in ["argon2", "eve@example.com", "family", "token\"", &account.refresh_token] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
-    assert_eq!(by(&router, &eve, "GET", "me/export", None).await.json["wallets"], json!([]));
+    let of_eve = by(&router, &eve, "GET", "me/export", None).await.json;
+    assert_eq!((&of_eve["wallets"], &of_eve["payments"]["data"]), (&json!([]), &json!([])));
 }
 
 #[tokio::test]
@@ -275,6 +339,16 @@ async fn who_leaves_leaves_a_ledger_and_no_name() {
         let (router, account) = (router.clone(), account.clone());
         async move { by(&router, &account, "DELETE", "me", Some(body)).await }
     };
+    // An admin writes names, too: what is written down of that stays for ever.
+    let profile = UserChange { name: Some("Countess Ada".to_owned()), company: Some("Analytical Engines".to_owned()) };
+    let change = AdminChange { profile, ..AdminChange::default() };
+    let (now, store) = (app.time.now(), &app.system.store);
+    let by_admin = By::operator(api::new_id("aud", now), now).unwrap();
+    store.user_admin_change(&account.user, &change, USER_UPDATE, &by_admin).await.unwrap();
+    let filter = AuditFilter { object: Some(format!("user/{}", account.user)), ..AuditFilter::default() };
+    let records = store.audit_list(app.hour().month(), &filter, None, 10).await.unwrap().rows;
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].after, json!({ "name": "not kept", "company": "not kept" }));
     assert_eq!(leave(json!({ "password": "not the password" })).await.status, 422);
     assert_eq!(leave(json!({})).await.status, 422);
     let answer = leave(json!({ "password": PASSWORD })).await;
@@ -290,12 +364,18 @@ async fn who_leaves_leaves_a_ledger_and_no_name() {
     assert!(
         app.system.store.access_status_set(&account.user, domain::account::Status::Active).await.unwrap().is_none()
     );
-    // Nothing personal is left in the tables of users.
-    let store = &app.system.store;
-    let rows = store.client().scan().table_name(&store.tables().identity).consistent_read(true).send().await.unwrap();
-    let text = format!("{:?}", rows.items());
-    for personal in ["ada@", "Ada", "argon2", "secret project"] {
-        assert!(!text.contains(personal), "{personal} in {text}");
+    // Nothing personal is left: not with users, not in the audit log. A mail that waits loses its text when it is sent.
+    for (table, personal) in [
+        (&store.tables().identity, &["ada@", "Ada", "Engines", "argon2", "secret project"][..]),
+        (&store.tables().main, &["Ada", "Engines", "argon2", "secret project"][..]),
+    ] {
+        let rows = store.client().scan().table_name(table).consistent_read(true).send().await.unwrap();
+        assert!(rows.last_evaluated_key().is_none());
+        let is_mail = |item: &HashMap<_, AttributeValue>| item["pk"].as_s().unwrap().starts_with("MAIL#");
+        let text = format!("{:?}", rows.items().iter().filter(|item| !is_mail(item)).collect::<Vec<_>>());
+        for personal in personal {
+            assert!(!text.contains(personal), "{personal} in {text}");
+        }
     }
     // The ledger stands, and the address is free for somebody else.
     let balance = app.system.store.wallet_balance(&account.user, Unit::Usd).await.unwrap();

@@ -139,6 +139,26 @@ async fn a_guesser_is_stopped_and_the_owner_is_not() {
 }
 
 #[tokio::test]
+async fn from_one_address_a_hundred_sign_ins_in_a_quarter_of_an_hour_and_none_more_whoevers() {
+    let app = TestApp::new().await;
+    let (guesser, elsewhere) = (app.auth_router().await, app.auth_router().await);
+    let (guesser, elsewhere) = (from(&guesser, 1), from(&elsewhere, 2));
+    app.register_and_verify(&elsewhere, "ada@example.com").await;
+    for n in 0..100 {
+        let answer = login(&guesser, &format!("somebody{n}@example.com"), "a guess of mine").await;
+        assert_eq!(refused(&answer), (401, "invalid_credentials"), "{n}");
+        assert!(answer.json.get("errors").is_none(), "a field would tell which of the two was wrong");
+    }
+    let stopped = login(&guesser, "ada@example.com", PASSWORD).await;
+    assert_eq!(refused(&stopped), (429, "too_many_requests"));
+    let wait: i64 = stopped.headers["retry-after"].parse().unwrap();
+    assert!((1..=900).contains(&wait), "{wait}");
+    assert_eq!(login(&elsewhere, "ada@example.com", PASSWORD).await.status, 200);
+    app.pass_secs(wait);
+    assert_eq!(login(&guesser, "ada@example.com", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
 async fn addresses_of_one_ipv6_network_are_one_guesser() {
     let app = TestApp::new().await;
     let router = app.auth_router().await;
@@ -235,9 +255,12 @@ async fn the_first_admin_is_made_by_the_operator_and_by_nobody_else() {
     let app = TestApp::new().await;
     let account = app.sign_up("ada@example.com").await;
     let router = app.auth_router().await;
-    assert!(matches!(make_admin(&app.system.store, "nobody@example.com").await, Err(OperatorError::Nobody)));
-    assert!(matches!(make_admin(&app.system.store, "nobody").await, Err(OperatorError::Email(_))));
-    assert_eq!(make_admin(&app.system.store, "Ada@example.com").await.unwrap(), account.user);
+    assert!(matches!(
+        make_admin(&app.system.store, "nobody@example.com", app.time.now()).await,
+        Err(OperatorError::Nobody)
+    ));
+    assert!(matches!(make_admin(&app.system.store, "nobody", app.time.now()).await, Err(OperatorError::Email(_))));
+    assert_eq!(make_admin(&app.system.store, "Ada@example.com", app.time.now()).await.unwrap(), account.user);
     // At once, with the token at hand.
     assert_eq!(by(&router, &account, "GET", "me", None).await.json["role"], "admin");
 }

@@ -3,6 +3,7 @@
 use super::auth::by;
 use super::auth_login::{from, refused};
 use axum::Router;
+use domain::mail::Template;
 use serde_json::{Value, json};
 use tests::{Account, PASSWORD, TestApp, login, login_with};
 use totp_rs::{Builder, Secret};
@@ -43,7 +44,8 @@ async fn a_second_factor_is_asked_for_after_the_right_password_and_its_codes_cou
     assert_eq!(refused(&login_with(&router, body(None)).await), (401, "second_factor_required"));
     assert_eq!(refused(&login(&router, "ada@example.com", "not the password").await), (401, "invalid_credentials"));
     // The code that confirmed it is used up.
-    assert_eq!(refused(&login_with(&router, body(Some(&code(&app, &secret, 0)))).await), (401, "invalid_code"));
+    let used = login_with(&router, body(Some(&code(&app, &secret, 0)))).await;
+    assert_eq!((refused(&used), &used.json["errors"][0]["pointer"]), ((401, "invalid_code"), &json!("/code")));
     app.pass_secs(30);
     let now = code(&app, &secret, 0);
     assert_eq!(login_with(&router, body(Some(&now))).await.status, 200);
@@ -163,4 +165,34 @@ async fn an_api_key_needs_a_code_where_a_second_factor_is_in_force() {
     let now = code(&app, &secret, 0);
     assert_eq!(make(Some(now.clone())).await.status, 201);
     assert_eq!(make(Some(now)).await.status, 422);
+}
+
+#[tokio::test]
+async fn another_address_needs_a_code_where_a_second_factor_is_in_force() {
+    let app = TestApp::new().await;
+    let account = app.sign_up("ada@example.com").await;
+    let router = app.auth_router().await;
+    let (secret, _) = with_second_factor(&app, &router, &account).await;
+    app.pass_secs(60);
+    let change = |code: Option<String>| {
+        let mut body = json!({ "email": "lovelace@example.com", "password": PASSWORD });
+        if let Some(code) = code {
+            body["code"] = json!(code);
+        }
+        let (router, account) = (router.clone(), account.clone());
+        async move { by(&router, &account, "POST", "change-email", Some(body)).await }
+    };
+    assert_eq!(refused(&change(None).await), (401, "second_factor_required"));
+    let wrong = change(Some("000000".to_owned())).await;
+    assert_eq!((wrong.status, wrong.json["errors"][0]["pointer"].as_str()), (422, Some("/code")));
+    assert!(app.mails_to("lovelace@example.com").await.is_empty());
+    let now = code(&app, &secret, 0);
+    assert_eq!(change(Some(now.clone())).await.status, 202);
+    assert_eq!(change(Some(now)).await.status, 422);
+    let token = app.mailed_token(Template::ConfirmEmail, "lovelace@example.com").await;
+    let confirm = json!({ "token": token, "password": PASSWORD });
+    assert_eq!(super::auth::post(&router, "confirm-email", confirm).await.status, 204);
+    // It stays in force.
+    let body = json!({ "email": "lovelace@example.com", "password": PASSWORD });
+    assert_eq!(refused(&login_with(&router, body).await), (401, "second_factor_required"));
 }

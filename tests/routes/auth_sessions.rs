@@ -12,6 +12,11 @@ async fn refresh(router: &axum::Router, token: &str) -> Answer {
     post(router, "refresh", json!({ "refresh_token": token })).await
 }
 
+/// The field that is named first.
+fn pointer(answer: &Answer) -> Option<&str> {
+    answer.json["errors"][0]["pointer"].as_str()
+}
+
 #[tokio::test]
 async fn a_refresh_token_gets_the_next_pair_once() {
     let app = TestApp::new().await;
@@ -25,7 +30,8 @@ async fn a_refresh_token_gets_the_next_pair_once() {
     let third = Account::of(&refresh(&router, &next.refresh_token).await);
     assert_ne!(third.refresh_token, next.refresh_token);
     // The second use of an old one ends the session for everybody who has a token of it.
-    assert_eq!(refused(&refresh(&router, &account.refresh_token).await), (401, "refresh_token_reused"));
+    let reused = refresh(&router, &account.refresh_token).await;
+    assert_eq!((refused(&reused), pointer(&reused)), ((401, "refresh_token_reused"), Some("/refresh_token")));
     assert_eq!(refresh(&router, &third.refresh_token).await.status, 401);
     assert_eq!(refused(&by(&router, &third, "GET", "me", None).await), (401, "session_ended"));
 }
@@ -78,7 +84,9 @@ async fn an_invented_token_ends_nobodys_session() {
         "x".repeat(512),
         String::from("...."),
     ] {
-        assert_eq!(refused(&refresh(&router, &invented).await), (401, "invalid_refresh_token"), "{invented}");
+        let answer = refresh(&router, &invented).await;
+        let found = (refused(&answer), pointer(&answer));
+        assert_eq!(found, ((401, "invalid_refresh_token"), Some("/refresh_token")), "{invented}");
     }
     assert_eq!(refresh(&router, &"x".repeat(513)).await.status, 422);
     assert_eq!(by(&router, &account, "GET", "me", None).await.status, 200);

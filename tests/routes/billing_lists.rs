@@ -127,6 +127,10 @@ async fn filters_leave_out_what_they_say() {
     assert_eq!((records("").await, records("&server=srv-two").await, records("&server=srv").await), (90, 30, 0));
     assert_eq!((records("&to=2026-11-10").await, records("&from=2026-11-11").await), (24, 66));
     assert_eq!(records("&from=2026-11-10T05:00:00Z&to=2026-11-10T07:00:00Z").await, 2);
+    assert_eq!(records("&resource_type=server&status=billed").await, 90);
+    for wrong in ["resource_type=domain", "status=pending", "status=BILLED"] {
+        assert_eq!(billing.refused(&format!("/usage?{wrong}")).await.0, 400, "{wrong}");
+    }
 }
 
 #[tokio::test]

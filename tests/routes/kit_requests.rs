@@ -28,6 +28,16 @@ struct Order {
     #[garde(dive)]
     #[serde(default)]
     rows: Vec<Row>,
+    #[serde(default)]
+    kind: Kind,
+}
+
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    #[default]
+    Small,
+    Large,
 }
 
 #[derive(Deserialize, Validate, utoipa::ToSchema)]
@@ -50,7 +60,7 @@ async fn order(
     IdempotencyKey(key): IdempotencyKey,
     Json(order): Json<Order>,
 ) -> Result<(axum::http::StatusCode, axum::Json<Value>), Problem> {
-    let Order { name, amount, rows } = order;
+    let Order { name, amount, rows, kind } = order;
     if name == "wait" {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }
@@ -59,7 +69,7 @@ async fn order(
     }
     let number = shop.done.fetch_add(1, Ordering::SeqCst);
     let counts: Vec<u32> = rows.iter().map(|row| row.count).collect();
-    let body = json!({ "number": number, "key": key, "amount": amount.0, "counts": counts });
+    let body = json!({ "number": number, "key": key, "amount": amount.0, "counts": counts, "large": matches!(kind, Kind::Large) });
     Ok((axum::http::StatusCode::CREATED, axum::Json(body)))
 }
 
@@ -108,8 +118,15 @@ async fn a_bad_body_is_refused_with_the_field_and_where_it_stands() {
         (r#"{"name":"a"}"#, 422, "invalid_fields", Some("/amount")),
         (r#"{"name":"a","amount":"1","Name":"b"}"#, 422, "invalid_fields", Some("/Name")),
         (r#"{"name":"a","amount":"1","a/b~c":1}"#, 422, "invalid_fields", Some("/a~1b~0c")),
+        (r#"{"name":"a","name":"b","amount":"1"}"#, 422, "invalid_fields", Some("/name")),
+        (r#"{"name":"a","amount":"1","rows":[{"count":1,"count":2}]}"#, 422, "invalid_fields", Some("/rows/0/count")),
         (r#"{"name":7,"amount":"1"}"#, 422, "invalid_fields", Some("/name")),
         (r#"{"name":"","amount":"1"}"#, 422, "invalid_fields", Some("/name")),
+        (r#"{"name":"a","amount":"1","kind":1}"#, 422, "invalid_fields", Some("/kind")),
+        (r#"{"name":"a","amount":"1","kind":null}"#, 422, "invalid_fields", Some("/kind")),
+        (r#"{"name":"a","amount":"1","kind":[{}]}"#, 422, "invalid_fields", Some("/kind")),
+        (r#"{"name":"a","amount":"1","kind":"huge"}"#, 422, "invalid_fields", Some("/kind")),
+        (&format!(r#"{{"name":"a","amount":"1","kind":{deep}}}"#), 422, "invalid_fields", Some("/kind")),
         (r#"{"name":"a","amount":true}"#, 422, "invalid_fields", Some("/amount")),
         (r#"{"name":"a","amount":"1","rows":[{"count":1},{"count":9}]}"#, 422, "invalid_fields", Some("/rows/1/count")),
         (r#"{"name":"a","amount":"1","rows":[{"count":-1}]}"#, 422, "invalid_fields", Some("/rows/0/count")),
@@ -151,6 +168,7 @@ async fn a_bad_query_names_its_parameter_and_a_bad_id_names_nothing() {
         ("limit=-1", "limit"),
         ("limit=1e1", "limit"),
         ("lim=5", "lim"),
+        ("limit=1&limit=2", "limit"),
         ("cursor=%21", "cursor"),
         ("cursor=bm90IGpzb24", "cursor"),
         (&format!("cursor={}", "a".repeat(3_000)), "cursor"),

@@ -3,6 +3,7 @@
 mod admin;
 mod auth;
 mod auth_api_keys;
+mod auth_email;
 mod auth_login;
 mod auth_second_factor;
 mod auth_sessions;

@@ -1,9 +1,10 @@
 //! The endpoints of payments, as a browser and the processors see them.
 
+use axum::Router;
 use domain::account::Role;
 use sandbox::{Card, Chance};
 use serde_json::{Value, json};
-use tests::{Answer, TestApp, TestShop, ask};
+use tests::{Answer, TestApp, TestShop, ask, called_from};
 
 async fn open() -> (TestApp, TestShop) {
     let mut app = TestApp::new().await;
@@ -103,15 +104,15 @@ async fn amounts_and_bodies_that_cannot_be_are_named_and_nothing_happens() {
             assert_eq!(answer.status, 422, "{path} {amount}: {}", answer.json);
             assert_eq!(text(&answer, "/errors/0/pointer"), "/amount");
         }
-        for (body, status) in [
-            (json!({ "amount": "5", "currency": "EUR" }), 422),
-            (json!({ "amount": "5", "customer": "usr_2" }), 422),
-            (json!({ "amount": true }), 422),
-            (json!({}), 422),
-            (json!([]), 422),
+        for (body, pointer) in [
+            (json!({ "amount": "5", "currency": "EUR" }), "/currency"),
+            (json!({ "amount": "5", "customer": "usr_2" }), "/customer"),
+            (json!({ "amount": true }), "/amount"),
+            (json!({}), "/amount"),
+            (json!([]), ""),
         ] {
             let answer = shop.post(path, Some(&token), body.clone()).await;
-            assert_eq!(answer.status, status, "{path} {body}: {}", answer.json);
+            assert_eq!((answer.status, text(&answer, "/errors/0/pointer")), (422, pointer.into()), "{path} {body}");
         }
         assert_eq!(
             ask(&shop.router, "POST", &format!("/api/v1{path}"), None, Some(json!({ "amount": "5" }))).await.status,
@@ -154,9 +155,13 @@ async fn payments_are_listed_newest_first_by_page_and_filter_and_only_to_their_o
     assert_eq!(of(&paypal), [ids[1].clone(), ids[3].clone()]);
     let from = shop.get("/payments?from=2026-11-10T00:00:20Z&to=2026-11-10T00:00:40Z", &token).await;
     assert_eq!(of(&from), [ids[1].clone(), ids[2].clone()]);
+    // Dates, as in the lists of the ledger: a day is whole.
+    for (query, found) in [("from=2026-11-10&to=2026-11-10", 5), ("from=2026-11-11", 0), ("to=2026-11-09", 0)] {
+        assert_eq!(of(&shop.get(&format!("/payments?{query}"), &token).await).len(), found, "{query}");
+    }
     let last = shop.get("/payments?limit=1", &token).await.json["next_cursor"].as_str().unwrap().to_owned();
     for (query, parameter) in [
-        ("from=2026-11-10T00:00:40Z&to=2026-11-10T00:00:20Z".to_owned(), "from"),
+        ("from=2026-11-10T00:00:40Z&to=2026-11-10T00:00:20Z".to_owned(), "to"),
         (format!("to=2026-11-10T00:00:20Z&cursor={last}"), "cursor"),
         (format!("from=2026-11-11T00:00:00Z&cursor={last}"), "cursor"),
         (format!("cursor={}", api::write_cursor(&String::new()).unwrap()), "cursor"),
@@ -197,11 +202,6 @@ async fn refunds_and_statistics_are_for_admins() {
         ("partially_refunded".into(), "5.00".into())
     );
     assert_eq!(keyed(&shop, &refund, &admin, "r", body).await.json, done.json);
-    let much = shop.post(&refund, Some(&admin), json!({ "amount": "15.01", "reason": "more" })).await;
-    assert_eq!(much.status, 422);
-    for wrong in [json!({ "amount": "5" }), json!({ "amount": "1.001", "reason": "x" }), json!({ "reason": "" })] {
-        assert_eq!(shop.post(&refund, Some(&admin), wrong.clone()).await.status, 422, "{wrong}");
-    }
     assert_eq!(app.balance("usr_1").await, 15_000_000);
     let month = app.hour().month();
     let records = app.system.store.audit_list(month, &store::AuditFilter::default(), None, 10).await.unwrap().rows;
@@ -218,6 +218,54 @@ async fn refunds_and_statistics_are_for_admins() {
     let before = shop.get("/payments/stats/summary?from=2026-01&to=2026-10", &admin).await;
     assert_eq!((before.status, &before.json["months"]), (200, &json!([])));
     assert_eq!(shop.get("/payments/stats/summary?from=november", &admin).await.status, 400);
+    app.verify().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_cannot_be_is_refused_by_field_before_the_processor_hears_of_it() {
+    let (app, shop) = open().await;
+    let (token, admin) = (app.sign_in("usr_1", Role::User).await, app.sign_in("usr_admin", Role::Admin).await);
+    let made = shop.post("/payments/intent", Some(&token), json!({ "amount": "20.00" })).await;
+    shop.sandbox.pay_intent(&text(&made, "/processor_object"), Card::Visa).unwrap();
+    shop.sandbox.deliver_all().await;
+    let refund = format!("/payments/{}/refund", text(&made, "/id"));
+    // Were it asked anything, it would not answer.
+    shop.sandbox.tune(|knobs| knobs.fail_before = Chance::ALWAYS);
+    let of = |amount: Value| json!({ "amount": amount, "reason": "asked nicely" });
+    let because = |reason: &str| json!({ "amount": "5.00", "reason": reason });
+    for (body, pointer) in [
+        (of(json!("0")), "/amount"),
+        (of(json!("0.00")), "/amount"),
+        (of(json!("-5")), "/amount"),
+        (of(json!(-5)), "/amount"),
+        (of(json!("NaN")), "/amount"),
+        (of(json!("1e3")), "/amount"),
+        (of(json!("1.001")), "/amount"),
+        (of(json!("99999999999999999999")), "/amount"),
+        (of(json!(true)), "/amount"),
+        (json!({ "amount": "5.00" }), "/reason"),
+        (json!({ "amount": "5.00", "reason": "x", "to": "usr_2" }), "/to"),
+        (because(""), "/reason"),
+        (because("  "), "/reason"),
+        (because("two\nlines"), "/reason"),
+        (because("\u{202e}desrever"), "/reason"),
+        (because(&"a".repeat(301)), "/reason"),
+    ] {
+        let answer = shop.post(&refund, Some(&admin), body.clone()).await;
+        let shown = format!("{body}: {}", answer.json);
+        assert_eq!((answer.status, text(&answer, "/code")), (422, "invalid_fields".into()), "{shown}");
+        assert_eq!(text(&answer, "/errors/0/pointer"), pointer, "{shown}");
+    }
+    // Of too much, the processor knows.
+    shop.sandbox.tune(|knobs| knobs.fail_before = Chance::Off);
+    for amount in ["20.01", "1000000"] {
+        let much = shop.post(&refund, Some(&admin), of(json!(amount))).await;
+        assert_eq!((much.status, text(&much, "/code")), (422, "not_refundable".into()), "{amount}");
+        assert_eq!(text(&much, "/errors/0/pointer"), "/amount", "{amount}");
+    }
+    let truth = shop.sandbox.captured();
+    assert!(truth.payments.iter().all(|payment| payment.refunded == 0), "{truth:?}");
+    assert_eq!(app.balance("usr_1").await, 20_000_000);
     app.verify().await;
 }
 
@@ -273,11 +321,70 @@ async fn who_asks_too_often_waits() {
 }
 
 #[tokio::test]
+async fn whatever_asks_a_processor_counts_and_so_does_the_address() {
+    let (app, shop) = open().await;
+    let asks = [
+        ("GET", "/payments/methods", None),
+        ("DELETE", "/payments/methods/pm_none", None),
+        ("POST", "/billing/custom-credits/add", Some(json!({ "payment_id": "pay_none" }))),
+        (
+            "PUT",
+            "/billing/auto-top-up",
+            Some(json!({
+                "enabled": true, "threshold": "5", "amount": "20", "daily_limit": "100", "payment_method": "pm_none"
+            })),
+        ),
+    ];
+    // Each is refused to an account that has asked often, wherever it calls from.
+    let busy = app.sign_in("usr_busy", Role::User).await;
+    let home = called_from(&shop.router, "192.0.2.1");
+    let ask_of = async |router: &Router, token: &str, n: usize| {
+        let (method, path, body) = &asks[n % asks.len()];
+        ask(router, method, &format!("/api/v1{path}"), Some(token), body.clone()).await
+    };
+    for n in 0..20 {
+        assert_eq!(ask_of(&home, &busy, n).await.status, [200, 404, 404, 422][n % 4], "{n}");
+    }
+    let elsewhere = called_from(&shop.router, "192.0.2.2");
+    for n in 0..asks.len() {
+        waits(&ask_of(&elsewhere, &busy, n).await);
+    }
+    // And to every account from an address from which many have.
+    for user in ["usr_2", "usr_3"] {
+        let token = app.sign_in(user, Role::User).await;
+        for n in 0..20 {
+            assert_ne!(ask_of(&home, &token, n).await.status, 429, "{user} {n}");
+        }
+    }
+    let late = app.sign_in("usr_4", Role::User).await;
+    for n in 0..asks.len() {
+        waits(&ask_of(&home, &late, n).await);
+    }
+    waits(&ask(&home, "POST", "/api/v1/payments/intent", Some(&late), Some(json!({ "amount": "5" }))).await);
+    assert_eq!(ask_of(&elsewhere, &late, 0).await.status, 200);
+    // To switch it off asks nobody.
+    let off = json!({ "enabled": false, "threshold": "5", "amount": "20", "daily_limit": "100" });
+    assert_eq!(ask(&home, "PUT", "/api/v1/billing/auto-top-up", Some(&late), Some(off)).await.status, 200);
+    app.pass_secs(60);
+    assert_eq!(ask_of(&home, &late, 0).await.status, 200);
+}
+
+/// Too many requests, and when to come again.
+fn waits(answer: &Answer) {
+    assert_eq!((answer.status, text(answer, "/code")), (429, "too_many_requests".into()));
+    let wait: i64 = answer.headers["retry-after"].parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
 async fn webhooks_need_no_caller_and_believe_no_body() {
     let (app, shop) = open().await;
-    for path in ["/payments/webhook", "/payments/webhook/paypal"] {
+    for (path, header) in
+        [("/payments/webhook", "Stripe-Signature"), ("/payments/webhook/paypal", "PayPal-Transmission-Sig")]
+    {
         let answer = shop.post(path, None, json!({ "id": "evt_1", "type": "payment_intent.succeeded" })).await;
         assert_eq!((answer.status, text(&answer, "/code")), (400, "invalid_signature".into()), "{path}");
+        assert_eq!(text(&answer, "/errors/0/parameter"), header);
     }
     app.verify().await;
 }

@@ -1,4 +1,4 @@
-//! HTTP: users, credits, settings, the schedule, runs and the audit log, for admins.
+//! HTTP: users, credits, parked payments, settings, the schedule, runs and the audit log, for admins.
 //!
 //! Owns: who of the operators may change what, and the record of it. Every change is written down with who made it and from
 //! where, in one transaction with the change where both stand in tables that allow it.
@@ -12,6 +12,7 @@ mod bulk;
 mod credits;
 mod cron;
 mod fields;
+mod parked;
 mod posting;
 mod runs;
 mod settings;
@@ -58,6 +59,8 @@ pub fn routes() -> OpenApiRouter<State> {
         .routes(routes!(transactions::list))
         .routes(idempotent(routes!(credits::add, credits::remove)))
         .routes(idempotent(routes!(bulk::add)))
+        .routes(routes!(parked::list))
+        .routes(routes!(parked::deal_with))
         .routes(routes!(settings::list))
         .routes(routes!(settings::set))
         .routes(routes!(cron::status))

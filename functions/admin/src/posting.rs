@@ -3,8 +3,8 @@
 //! The page comes first: it is the money, and names who and why by itself. The record is derived from the page and the key, so
 //! a request that died between the two is completed by its replay, and a replay writes no second one.
 
-use crate::transactions::{CreditTransaction, transaction_id};
-use api::{AmountText, Problem, show};
+use crate::transactions::CreditTransaction;
+use api::{AmountText, Problem, show, transaction_id};
 use domain::tenure::WalletId;
 use domain::wallet::{Entry, Kind, Page};
 use domain::{Amount, Id, Unit};

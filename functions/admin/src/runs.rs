@@ -48,7 +48,7 @@ pub async fn list(
     Query(page): Query<PageParams>,
 ) -> Result<Json<Paged<RunRow>>, Problem> {
     let before: Option<Hour> = read_cursor(page.cursor.as_deref())?;
-    let limit = usize::try_from(page.limit).unwrap_or(1);
+    let limit = page.rows();
     // One more than asked for tells whether there are more.
     let most = u16::try_from(limit + 1).unwrap_or(u16::MAX);
     let mut runs = match before {

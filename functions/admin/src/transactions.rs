@@ -1,20 +1,18 @@
 //! `GET /admin/users/{id}/custom-credits`: a user's USD credits and every page that made them what they are.
 
-use api::{Admin, Kit, Money, Paged, PathId, Problem, Query, default_limit, read_cursor, show, write_cursor};
+use api::dates::{MAX_TIME_BYTES, Span};
+use api::ledger::{Merge, Next, Position, lanes_in};
+use api::{Admin, Kit, Money, PageParams, Paged, PathId, Problem, Queries, show, transaction_id};
 use axum::Json;
 use axum::extract::State;
 use domain::Unit;
-use domain::tenure::WalletId;
 use domain::wallet::{Kind, Page};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
-use store::Range;
 use utoipa::ToSchema;
 
-/// Reads of the ledger for one page of the list: with a filter it may be short, or empty, before the end is reached.
-const MAX_READS: usize = 10;
-/// Pages of one read where most may not match.
-const STRETCH: u16 = 100;
+/// Pages that are read ahead where a filter leaves most of them out.
+const FILTER_AHEAD: u32 = 128;
 
 /// Which transactions.
 #[derive(Debug, Deserialize, Validate, utoipa::IntoParams)]
@@ -26,14 +24,14 @@ pub struct TransactionFilter {
     #[garde(skip)]
     #[param(value_type = Option<String>, pattern = "^(usage|payment|refund|adjustment|reversal|admin|purchase|transfer)$")]
     kind: Option<Kind>,
-    /// Rows, 1 to 100; 20 where it is missing.
-    #[serde(default = "default_limit")]
-    #[garde(range(min = 1, max = api::MAX_LIMIT))]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u32,
-    /// `next_cursor` of the page before.
-    #[garde(length(max = 2048))]
-    cursor: Option<String>,
+    /// Posted at or after this date or time, UTC.
+    #[garde(length(max = MAX_TIME_BYTES))]
+    #[param(max_length = 40, example = "2026-11-01")]
+    from: Option<String>,
+    /// Posted on or before this date, or before this time, UTC.
+    #[garde(length(max = MAX_TIME_BYTES))]
+    #[param(max_length = 40, example = "2026-11-30")]
+    to: Option<String>,
 }
 
 /// A page of the ledger, as the user sees it, too.
@@ -77,13 +75,6 @@ pub struct CustomCredits {
     transactions: Paged<CreditTransaction>,
 }
 
-/// Where the next page of the list begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Position {
-    lane: u16,
-    seq: u64,
-}
-
 impl CreditTransaction {
     /// Of a page.
     pub fn new(page: &Page) -> Self {
@@ -103,71 +94,42 @@ impl CreditTransaction {
     }
 }
 
-/// Names a page among its customer's, as `/billing/transactions` does.
-pub fn transaction_id(wallet: &WalletId, seq: u64) -> String {
-    format!("txn_{}_{}_{seq}", wallet.unit.as_str(), wallet.lane)
-}
-
-/// A user's USD credits, with their transactions: newest first, the first lane's before the others'.
+/// A user's USD credits, with their transactions, newest first. With a type a page may have fewer rows than asked for and still
+/// a cursor; with a cursor the other parameters must be the same.
 #[utoipa::path(
     get, path = "/admin/users/{id}/custom-credits", tag = "admin", operation_id = "admin_credits",
-    params(("id" = String, Path), TransactionFilter), responses((status = 200, body = CustomCredits)),
+    params(("id" = String, Path), TransactionFilter, PageParams), responses((status = 200, body = CustomCredits)),
     security(("bearer" = ["admin"]))
 )]
 pub async fn list(
     _: Admin,
     State(kit): State<Kit>,
     PathId(id): PathId,
-    Query(filter): Query<TransactionFilter>,
+    Queries((filter, page)): Queries<(TransactionFilter, PageParams)>,
 ) -> Result<Json<CustomCredits>, Problem> {
+    let span = Span::parse(filter.from.as_deref(), filter.to.as_deref())?;
+    let position = Position::read(page.cursor.as_deref())?;
     kit.store.access_get(&id).await?.ok_or_else(Problem::not_found)?;
     let balance = kit.store.wallet_balance(&id, Unit::Usd).await?;
-    let heads: Vec<(WalletId, u64)> =
-        balance.heads.into_iter().map(|(wallet, head)| (wallet, head.map_or(0, |page| page.seq))).collect();
-    let start: Option<Position> = read_cursor(filter.cursor.as_deref())?;
-    let (pages, next) = read(&kit, &heads, start, &filter).await?;
-    let next_cursor = next.as_ref().map(write_cursor).transpose()?;
-    let transactions = Paged { data: pages.iter().map(CreditTransaction::new).collect(), next_cursor };
+    let lanes = match position {
+        Some(position) => position.lanes_of(&id).into_iter().filter(|lane| lane.wallet.unit == Unit::Usd).collect(),
+        None => lanes_in(&kit.store, std::slice::from_ref(&balance), span).await?,
+    };
+    let ahead = if filter.kind.is_some() { FILTER_AHEAD } else { page.limit };
+    let pages = Merge::new(&kit.store, lanes, ahead);
+    let transactions = read(pages, filter.kind, page.rows()).await?;
     Ok(Json(CustomCredits { balance: Money::new(balance.amount, balance.unit), transactions }))
 }
 
-/// Walks the lanes, each from its newest page down, until there are enough.
-async fn read(
-    kit: &Kit,
-    heads: &[(WalletId, u64)],
-    start: Option<Position>,
-    filter: &TransactionFilter,
-) -> Result<(Vec<Page>, Option<Position>), Problem> {
-    let limit = usize::try_from(filter.limit).unwrap_or(1);
-    let stretch = if filter.kind.is_some() { STRETCH } else { u16::try_from(limit).unwrap_or(STRETCH) };
-    let first = heads.first().map(|(_, seq)| Position { lane: 0, seq: *seq });
-    let (mut rows, mut position, mut reads) = (Vec::new(), start.or(first), 0);
-    while let Some(at) = position {
-        let Some((wallet, head)) = heads.get(usize::from(at.lane)) else { return Ok((rows, None)) };
-        if rows.len() >= limit || reads == MAX_READS {
-            return Ok((rows, Some(at)));
-        }
-        reads += 1;
-        let range = Range { from: 1, to: at.seq.min(*head), newest_first: true, limit: stretch };
-        let read = kit.store.wallet_range(wallet, range).await?;
-        position = after(at, read.next, heads);
-        for page in read.pages {
-            if rows.len() == limit {
-                return Ok((rows, Some(Position { lane: at.lane, seq: page.seq })));
-            }
-            if filter.kind.is_none_or(|kind| kind == page.kind) {
-                rows.push(page);
-            }
+/// Pages of all lanes, until there are enough.
+async fn read(mut pages: Merge<'_>, wanted: Option<Kind>, limit: usize) -> Result<Paged<CreditTransaction>, Problem> {
+    let mut data = Vec::new();
+    while data.len() < limit {
+        match pages.next().await? {
+            Next::Page(page) if wanted.is_none_or(|kind| kind == page.kind) => data.push(CreditTransaction::new(&page)),
+            Next::Page(_) => {}
+            Next::End | Next::Enough => break,
         }
     }
-    Ok((rows, None))
-}
-
-/// Further down the lane, or the newest page of the next lane that has one.
-fn after(at: Position, next: Option<u64>, heads: &[(WalletId, u64)]) -> Option<Position> {
-    if let Some(seq) = next {
-        return Some(Position { lane: at.lane, seq });
-    }
-    let others = heads.iter().skip(usize::from(at.lane) + 1);
-    others.filter(|(_, seq)| *seq > 0).map(|(wallet, seq)| Position { lane: wallet.lane, seq: *seq }).next()
+    Ok(Paged { data, next_cursor: pages.position(0).write()? })
 }

@@ -1,9 +1,8 @@
 //! `GET`, `PUT` and `DELETE /admin/users/{id}`: one user as an admin sees, changes and deactivates them.
 
 use crate::acting::Acting;
-use crate::fields::{PlainName, patched};
 use crate::users::UserRow;
-use api::{Admin, Kit, Money, PathId, Problem};
+use api::{Admin, Kit, Money, Name, PathId, Problem, patched_name};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -35,11 +34,11 @@ pub struct UserDetails {
 #[garde(allow_unvalidated)]
 pub struct UserUpdate {
     /// What they are called; `null` takes it away.
-    #[serde(default, deserialize_with = "patched")]
-    name: Option<PlainName>,
+    #[serde(default, deserialize_with = "patched_name")]
+    name: Option<Name>,
     /// For whom they are here; `null` takes it away.
-    #[serde(default, deserialize_with = "patched")]
-    company: Option<PlainName>,
+    #[serde(default, deserialize_with = "patched_name")]
+    company: Option<Name>,
     /// What they may do. Not one's own.
     #[schema(value_type = Option<String>, pattern = "^(user|admin)$")]
     role: Option<Role>,
@@ -79,7 +78,7 @@ pub async fn update(
     if body.status == Some(Status::Deleted) {
         return Err(Problem::field("/status", "only users themselves have themselves deleted"));
     }
-    let text = |name: Option<PlainName>| name.map(|PlainName(text)| text);
+    let text = |name: Option<Name>| name.map(|Name(text)| text);
     let profile = UserChange { name: text(body.name), company: text(body.company) };
     change(&kit, &id, &AdminChange { profile, role: body.role, status: body.status }, USER_UPDATE, &by).await
 }

@@ -1,6 +1,8 @@
 //! `GET /admin/users`: everybody, or those whose address, name or company has some words in it.
 
-use api::{Admin, Kit, Paged, Problem, Query, default_limit, read_cursor, write_cursor};
+use api::{
+    Admin, Kit, NumberParams, Numbered, PageParams, Paged, Pagination, Problem, Queries, read_cursor, write_cursor,
+};
 use axum::Json;
 use axum::extract::State;
 use domain::Id;
@@ -9,6 +11,9 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use store::{Access, Found, Profile};
 use utoipa::ToSchema;
+
+/// Users that are counted, and counted out, for pages with numbers: about 3 MB of profiles.
+const MAX_COUNTED: usize = 10_000;
 
 /// Which users.
 #[derive(Debug, Deserialize, Validate, utoipa::IntoParams)]
@@ -20,14 +25,6 @@ pub struct UserFilter {
     #[garde(length(chars, min = 1, max = 100))]
     #[param(min_length = 1, max_length = 100)]
     search: Option<String>,
-    /// Rows, 1 to 100; 20 where it is missing.
-    #[serde(default = "default_limit")]
-    #[garde(range(min = 1, max = api::MAX_LIMIT))]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u32,
-    /// `next_cursor` of the page before.
-    #[garde(length(max = 2048))]
-    cursor: Option<String>,
 }
 
 /// A user, as a row of a list.
@@ -72,22 +69,36 @@ impl UserRow {
     }
 }
 
+/// Users, by pages with numbers or by cursor.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Users {
+    /// The rows, and where the list goes on.
+    #[serde(flatten)]
+    rows: Paged<UserRow>,
+    /// `null` where no page was named: counting reads everybody. It has no `total` in a search, nor where there are more than
+    /// 10,000 users.
+    pagination: Option<Pagination>,
+}
+
 /// All users, newest first, or those who have some words in their address, name or company.
 #[utoipa::path(
-    get, path = "/admin/users", tag = "admin", operation_id = "admin_users", params(UserFilter),
-    responses((status = 200, body = Paged<UserRow>)), security(("bearer" = ["admin"]))
+    get, path = "/admin/users", tag = "admin", operation_id = "admin_users",
+    params(UserFilter, NumberParams, PageParams), responses((status = 200, body = Users)), security(("bearer" = ["admin"]))
 )]
 pub async fn list(
     _: Admin,
     State(kit): State<Kit>,
-    Query(filter): Query<UserFilter>,
-) -> Result<Json<Paged<UserRow>>, Problem> {
-    let after: Option<Id> = read_cursor(filter.cursor.as_deref())?;
-    let limit = usize::try_from(filter.limit).unwrap_or(1);
-    let found = match &filter.search {
-        Some(words) => kit.store.user_search(words, after, limit).await?,
-        None => everybody(&kit, after, limit).await?,
+    Queries((filter, number, page)): Queries<(UserFilter, NumberParams, PageParams)>,
+) -> Result<Json<Users>, Problem> {
+    let after: Option<Id> = read_cursor(page.cursor.as_deref())?;
+    let numbered = number.named(&page)?;
+    let (skip, limit) = (numbered.map_or(0, Numbered::skip), page.rows());
+    let (found, total) = match (&filter.search, numbered) {
+        (Some(words), _) => (found(&kit, words, after, (skip, limit)).await?, None),
+        (None, None) => (everybody(&kit, after, limit).await?, None),
+        (None, Some(_)) => counted(&kit, (skip, limit)).await?,
     };
+    let pagination = numbered.map(|numbered| numbered.pagination(total));
     let ids: Vec<Id> = found.rows.iter().map(|profile| profile.id.clone()).collect();
     let access = kit.store.access_list(&ids).await?;
     let row = |profile: Profile| {
@@ -95,7 +106,34 @@ pub async fn list(
         UserRow::new(profile, access)
     };
     let next_cursor = found.next.as_ref().map(write_cursor).transpose()?;
-    Ok(Json(Paged { data: found.rows.into_iter().map(row).collect(), next_cursor }))
+    Ok(Json(Users { rows: Paged { data: found.rows.into_iter().map(row).collect(), next_cursor }, pagination }))
+}
+
+/// Those who have the words, without the first `skip` of them. What is skipped is searched in the same request.
+async fn found(
+    kit: &Kit,
+    words: &str,
+    after: Option<Id>,
+    (skip, limit): (usize, usize),
+) -> Result<Found<Profile>, Problem> {
+    let found = kit.store.user_search(words, after, skip.saturating_add(limit)).await?;
+    if found.rows.len() < skip && found.next.is_some() {
+        return Err(Numbered::too_far());
+    }
+    Ok(Found { rows: found.rows.into_iter().skip(skip).collect(), next: found.next })
+}
+
+/// All of them without the first `skip`, and how many there are, where they can be counted.
+async fn counted(kit: &Kit, (skip, limit): (usize, usize)) -> Result<(Found<Profile>, Option<u64>), Problem> {
+    let ids = kit.store.user_ids(MAX_COUNTED + 1).await?;
+    let total = u64::try_from(ids.len()).ok().filter(|_| ids.len() <= MAX_COUNTED);
+    let after = match skip.checked_sub(1) {
+        None => None,
+        Some(last) if last < ids.len() => ids.into_iter().nth(last),
+        Some(_) if total.is_some() => return Ok((Found { rows: Vec::new(), next: None }, total)),
+        Some(_) => return Err(Numbered::too_far()),
+    };
+    Ok((everybody(kit, after, limit).await?, total))
 }
 
 async fn everybody(kit: &Kit, after: Option<Id>, limit: usize) -> Result<Found<Profile>, Problem> {

@@ -1,5 +1,8 @@
 //! `GET /auth/me/export`: what is stored of somebody, for them to take along.
 
+mod payments;
+mod preferences;
+
 use crate::api_keys::{self, ApiKeyView};
 use crate::me::Me;
 use crate::sessions::{self, SessionView};
@@ -7,6 +10,8 @@ use crate::{State, limits, proof};
 use api::{Caller, Money, Problem};
 use axum::extract::State as With;
 use domain::wallet::Page;
+use payments::Payments;
+use preferences::{ExportedAlerts, ExportedTopUp};
 use serde::Serialize;
 use store::{Balance, Range};
 use utoipa::ToSchema;
@@ -29,6 +34,12 @@ pub struct Export {
     api_keys: Vec<ApiKeyView>,
     /// Their wallets.
     wallets: Vec<Wallet>,
+    /// What they paid, with what was given back of it.
+    payments: Payments,
+    /// At which balances they want a mail.
+    alerts: ExportedAlerts,
+    /// What is bought when the balance is low.
+    auto_top_up: ExportedTopUp,
 }
 
 /// A wallet with its newest transactions.
@@ -86,6 +97,9 @@ pub async fn export(With(state): With<State>, caller: Caller) -> Result<axum::Js
         sessions: sessions::live(&state, &caller).await?,
         api_keys: api_keys::of(&state, &caller.user).await?,
         profile: Me::of(account.profile, caller.role, account.secret.second.is_some_and(|second| second.confirmed)),
+        payments: payments::of(&state.kit.store, &caller.user).await?,
+        alerts: state.kit.store.alerts(&caller.user).await?.into(),
+        auto_top_up: state.kit.store.top_up(&caller.user).await?.into(),
         wallets,
     }))
 }

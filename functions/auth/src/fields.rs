@@ -1,32 +1,40 @@
 //! Fields that several bodies have, each with its one rule: what OpenAPI says of it is what is checked.
 
 use crate::password::{MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS};
-use domain::account::Email;
+use domain::account::{Email, MAX_EMAIL_BYTES};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Longest password that is looked at, where an old one is given: what it may be was decided when it was chosen.
 const MAX_GIVEN_CHARS: usize = 128;
-/// Longest name of a person or company, in characters.
-pub const MAX_NAME_CHARS: usize = 100;
-/// Characters that make a text look like another one: zero widths, joiners, marks of direction, byte order.
-const INVISIBLE: [std::ops::RangeInclusive<char>; 5] = [
-    '\u{200b}'..='\u{200f}',
-    '\u{2028}'..='\u{202e}',
-    '\u{2060}'..='\u{2069}',
-    '\u{feff}'..='\u{feff}',
-    '\u{ad}'..='\u{ad}',
+
+/// What [`Email::parse`] takes, as patterns that hold together: no single one says how long the part before the `@` may be, and
+/// that the last label is no number, in what all readers of OpenAPI understand. Spaces around an address are dropped and stand
+/// in none of them.
+const ADDRESS: [&str; 3] = [
+    r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$",
+    r"^[^@]{1,64}@",
+    r"[A-Za-z-][A-Za-z0-9-]*$",
 ];
 
 /// An e-mail address.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
-#[schema(
-    value_type = String, max_length = 254, example = "ada@example.com",
-    pattern = r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,32}(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,15}){0,2}@([A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])?\.){1,4}[A-Za-z]{2,20}$"
-)]
 pub struct Address(pub Email);
+
+impl PartialSchema for Address {
+    fn schema() -> RefOr<Schema> {
+        let text = |pattern: &str| ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
+        let all = AllOfBuilder::new().description(Some("An e-mail address."));
+        let all = all.examples([serde_json::json!("ada@example.com")]);
+        ADDRESS.into_iter().fold(all, |all, pattern| all.item(text(pattern).max_length(Some(MAX_EMAIL_BYTES)))).into()
+    }
+}
+
+impl ToSchema for Address {}
 
 /// A password that is chosen now.
 #[derive(Clone, PartialEq, Eq, ToSchema)]
@@ -47,11 +55,6 @@ pub struct Token(pub String);
 #[derive(Clone, PartialEq, Eq, ToSchema)]
 #[schema(value_type = String, min_length = 6, max_length = 32, example = "123456")]
 pub struct Code(pub String);
-
-/// The name of a person or company, as it may stand in a mail.
-#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
-#[schema(value_type = String, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]*$", example = "Ada Lovelace")]
-pub struct Name(pub String);
 
 macro_rules! hidden {
     ($($name:ident),*) => {$(
@@ -97,20 +100,4 @@ impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         bounded(deserializer, 6, 32).map(Self)
     }
-}
-
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = bounded(deserializer, 0, MAX_NAME_CHARS)?;
-        if text.chars().any(|c| c.is_control() || INVISIBLE.iter().any(|range| range.contains(&c))) {
-            return Err(serde::de::Error::custom("it must have no control or invisible characters"));
-        }
-        Ok(Self(text.trim().to_owned()))
-    }
-}
-
-/// For a field that may be missing (`None`), be `null` (`Some("")`: take it away), or have a value.
-pub fn patched<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Name>, D::Error> {
-    let name = Option::<Name>::deserialize(deserializer)?;
-    Ok(Some(name.unwrap_or(Name(String::new()))))
 }

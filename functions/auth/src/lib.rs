@@ -9,6 +9,7 @@
 
 mod answers;
 mod api_keys;
+mod change_email;
 mod change_password;
 mod delete_me;
 mod export;
@@ -93,6 +94,8 @@ pub fn routes() -> OpenApiRouter<State> {
         .routes(routes!(recovery::forgot))
         .routes(routes!(recovery::reset))
         .routes(routes!(change_password::change))
+        .routes(routes!(change_email::change))
+        .routes(routes!(change_email::confirm))
         .routes(routes!(me::show, me::update, delete_me::delete))
         .routes(routes!(export::export))
         .routes(routes!(sessions::list, sessions::end_others))

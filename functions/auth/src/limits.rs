@@ -97,6 +97,7 @@ pub async fn mail_allowed(state: &State, email: &Email, purpose: Purpose, would_
         (false, _) => "none",
         (true, Purpose::VerifyEmail) => "verify",
         (true, Purpose::ResetPassword) => "reset",
+        (true, Purpose::ChangeEmail) => "change",
     };
     let limit = limit(format!("mail:{kind}:to:{}", hash(email.as_str())), MAILS_PER_RECIPIENT, HOUR_SECS);
     Ok(state.kit.store.limit_take(&limit, state.kit.clock.now()).await?.is_none())
@@ -108,7 +109,7 @@ pub async fn token(state: &State, ip: ClientIp) -> Result<(), Problem> {
     state.kit.limit(&[limit(bucket, TOKENS_PER_ADDRESS, QUARTER_SECS)]).await
 }
 
-/// A password comes with a token that verifies an address. Counted whether there is such a token or not.
+/// A password comes with a token that proves an address. Counted whether there is such a token or not.
 pub async fn verification(state: &State, token_hash: &str) -> Result<(), Problem> {
     state.kit.limit(&[limit(format!("verify:{token_hash}"), PASSWORDS_PER_TOKEN, DAY_SECS)]).await
 }

@@ -9,7 +9,7 @@ use crate::password::Verdict;
 use crate::session::{self, Tokens};
 use crate::verify_email::stand_in;
 use crate::{State, limits, mails, proof};
-use api::{ClientIp, Json, Problem};
+use api::{ClientIp, FieldError, Json, Problem};
 use axum::extract::State as With;
 use axum::http::{HeaderMap, StatusCode};
 use domain::Id;
@@ -69,7 +69,8 @@ async fn sign_in(state: &State, body: Login, ip: ClientIp, device: Option<String
         limits::code(state, &profile.id, known.is_known_address.then_some(place.as_str())).await?;
         if !use_code(state, &profile.id, &code.0).await? {
             let detail = "The code is wrong, or was used before.";
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, "invalid_code", detail));
+            let problem = Problem::new(StatusCode::UNAUTHORIZED, "invalid_code", detail);
+            return Err(problem.with_errors(vec![FieldError::body("/code", "it is wrong, or was used before")]));
         }
     }
     let tokens = session::begin(state, &profile.id, ip, device.clone()).await?;

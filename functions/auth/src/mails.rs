@@ -13,6 +13,8 @@ use store::{ApiKey, MailToken, OutboxMail, Profile, Purpose};
 pub const VERIFY_SECS: i64 = 86_400;
 /// How long one holds that resets a password: an hour.
 pub const RESET_SECS: i64 = 3_600;
+/// How long one holds that gives an account another address: an hour.
+pub const CHANGE_SECS: i64 = 3_600;
 
 /// The token itself, as it goes into the mail, and as it is kept.
 pub fn token(
@@ -24,6 +26,7 @@ pub fn token(
     let (secs, kind, template, valid_for) = match purpose {
         Purpose::VerifyEmail => (VERIFY_SECS, "verify", Template::Verify, "24 hours"),
         Purpose::ResetPassword => (RESET_SECS, "reset", Template::Reset, "1 hour"),
+        Purpose::ChangeEmail => (CHANGE_SECS, "change-email", Template::ConfirmEmail, "1 hour"),
     };
     let hash = hash(secret);
     let id = format!("{kind}:{user}:{}", hash.get(..16).unwrap_or_default());
@@ -41,6 +44,13 @@ pub fn registered_already(user: &Id, email: &Email, now: Timestamp) -> OutboxMai
 /// The address is proven.
 pub fn welcome(profile: &Profile, email: &Email) -> OutboxMail {
     named(profile, to(format!("welcome:{}", profile.id), &profile.id, email, Template::Welcome))
+}
+
+/// There is another address; said to the one before, and without the new one, which whoever changed it has chosen.
+pub fn email_changed(profile: &Profile, old: &Email, generation: u32, ip: ClientIp, now: Timestamp) -> OutboxMail {
+    let id = format!("email-changed:{}:{generation}", profile.id);
+    let mail = named(profile, to(id, &profile.id, old, Template::EmailChanged));
+    mail.with("at", now.to_string()).with("address", ip.0.to_string())
 }
 
 /// What another password does to API keys.

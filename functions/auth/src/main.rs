@@ -20,11 +20,11 @@ async fn main() -> ExitCode {
         let sdk = start::sdk().await;
         let kit = start::kit(AREA, &sdk)?;
         let pem = secret::read(&sdk, KEY).await?;
-        let why = "the secret is not a P-256 private key in PEM (PKCS #8)";
-        let signer = Signer::from_pem(&pem, Clock::system().now());
-        let signer = signer.map_err(|_| StartError::Malformed { name: KEY, why })?;
+        let signer = Signer::read(KEY, &pem, Clock::system().now())?;
         // Known to every area before the first token is signed with it.
-        kit.store.access_key_add(signer.public()).await?;
+        if !kit.store.access_key_add(signer.public()).await? {
+            return Err(StartError::Malformed { name: KEY, why: "this key was withdrawn; put another" }.into());
+        }
         let mails = Arc::new(start::queue(&sdk, "MAIL_QUEUE_URL")?);
         run(router(State::new(kit, signer, mails))).await
     })

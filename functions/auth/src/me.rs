@@ -1,8 +1,7 @@
 //! `GET|PATCH /auth/me`: who somebody is, to themselves.
 
-use crate::fields::{Name, patched};
 use crate::{State, proof};
-use api::{Caller, Json, Problem};
+use api::{Caller, Json, Name, Problem, patched_name};
 use axum::extract::State as With;
 use domain::Id;
 use domain::account::Role;
@@ -44,10 +43,10 @@ pub struct Me {
 #[garde(allow_unvalidated)]
 pub struct UpdateMe {
     /// What they are called; `null` takes it away.
-    #[serde(default, deserialize_with = "patched")]
+    #[serde(default, deserialize_with = "patched_name")]
     name: Option<Name>,
     /// For whom they are here; `null` takes it away.
-    #[serde(default, deserialize_with = "patched")]
+    #[serde(default, deserialize_with = "patched_name")]
     company: Option<Name>,
 }
 

@@ -4,7 +4,7 @@ use crate::password::{is_argon2, is_bcrypt};
 use api::{Kit, new_id};
 use domain::account::{Email, EmailError, Role};
 use domain::{Id, Timestamp};
-use store::{NewUser, Profile, Secret, Store, StoreError};
+use store::{By, NewUser, Profile, Secret, Store, StoreError};
 
 /// Why an operator's command did nothing. A sentence for the terminal.
 #[derive(Debug, thiserror::Error)]
@@ -45,17 +45,17 @@ pub struct Import<'a> {
 ///
 /// # Errors
 /// [`OperatorError`].
-pub async fn make_admin(store: &Store, email: &str) -> Result<Id, OperatorError> {
-    set_role(store, email, Role::Admin).await
+pub async fn make_admin(store: &Store, email: &str, now: Timestamp) -> Result<Id, OperatorError> {
+    set_role(store, email, Role::Admin, now).await
 }
 
-/// Gives the owner of an address a role. Returns who that is.
+/// Gives the owner of an address a role, and writes it into the audit log. Returns who that is.
 ///
 /// # Errors
 /// [`OperatorError`].
-pub async fn set_role(store: &Store, email: &str, role: Role) -> Result<Id, OperatorError> {
-    let set = store.user_role_set(&Email::parse(email)?, role).await?;
-    set.map(|(user, _)| user).ok_or(OperatorError::Nobody)
+pub async fn set_role(store: &Store, email: &str, role: Role, now: Timestamp) -> Result<Id, OperatorError> {
+    let by = By::operator(new_id("aud", now), now)?;
+    store.user_role_set(&Email::parse(email)?, role, &by).await?.ok_or(OperatorError::Nobody)
 }
 
 /// Takes somebody over, with their password. Returns their id.

@@ -5,7 +5,7 @@ use crate::State;
 use crate::fields::Token;
 use crate::random::same;
 use crate::session::{self, IDLE_SECS, Presented, Tokens};
-use api::{Json, Problem};
+use api::{FieldError, Json, Problem};
 use axum::extract::State as With;
 use axum::http::StatusCode;
 use domain::account::Status;
@@ -54,6 +54,8 @@ pub async fn refresh(With(state): With<State>, Json(body): Json<Refresh>) -> Res
     if generation != presented.generation || !same(&session.token, &presented.token) {
         return Err(reused(&state, &session).await?);
     }
+    // Before this token is used up.
+    session::may_sign(&state).await?;
     let next = session::next_refresh_token(&text, &presented)?;
     let token = crate::random::hash(&next);
     let session = Session { token, last_used_at: now, idle_at: now.plus_secs(IDLE_SECS), ..session };
@@ -107,9 +109,16 @@ async fn reused(state: &State, session: &Session) -> Result<Problem, Problem> {
     tracing::warn!(user = %session.user, session = %session.id, "a refresh token came twice: its session ends");
     state.kit.store.session_end(&session.user, &session.id).await?;
     let detail = "This refresh token was used before. Its session is over, in case somebody copied it; sign in again.";
-    Ok(Problem::new(StatusCode::UNAUTHORIZED, "refresh_token_reused", detail))
+    Ok(refused("refresh_token_reused", detail, "it was used before"))
 }
 
 fn invalid() -> Problem {
-    Problem::new(StatusCode::UNAUTHORIZED, "invalid_refresh_token", "This refresh token does not hold; sign in again.")
+    let detail = "This refresh token does not hold; sign in again.";
+    refused("invalid_refresh_token", detail, "it does not hold")
+}
+
+/// A refusal that names the field.
+fn refused(code: &'static str, detail: &str, why: &str) -> Problem {
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, code, detail);
+    problem.with_errors(vec![FieldError::body("/refresh_token", why)])
 }

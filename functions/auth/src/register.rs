@@ -2,9 +2,9 @@
 //! caller learns nothing.
 
 use crate::answers::{Accepted, no_sooner};
-use crate::fields::{Address, Name, NewPassword};
+use crate::fields::{Address, NewPassword};
 use crate::{State, limits, mails, password, random};
-use api::{ClientIp, Json, Problem};
+use api::{ClientIp, Json, Name, Problem};
 use axum::extract::State as With;
 use axum::http::StatusCode;
 use domain::Id;

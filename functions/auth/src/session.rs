@@ -102,11 +102,24 @@ pub fn next_refresh_token(presented: &str, of: &Presented) -> Result<String, Pro
     )
 }
 
+/// Whether tokens that are signed here hold: the key may have been withdrawn since this instance read it.
+///
+/// # Errors
+/// 503 where it was; the store's.
+pub async fn may_sign(state: &State) -> Result<(), Problem> {
+    if state.kit.keys.holds(&state.signer.public().kid).await? {
+        return Ok(());
+    }
+    tracing::error!("the key of access tokens was withdrawn; this function needs another, and new instances");
+    Err(Problem::of(StatusCode::SERVICE_UNAVAILABLE))
+}
+
 /// A session begins.
 ///
 /// # Errors
-/// 409 where the account stopped being active this moment; the store's.
+/// 503 where nothing can be signed; 409 where the account stopped being active this moment; the store's.
 pub async fn begin(state: &State, user: &Id, ip: ClientIp, device: Option<String>) -> Result<Tokens, Problem> {
+    may_sign(state).await?;
     let (now, id) = (state.kit.clock.now(), state.kit.id("ses"));
     let family = random::bytes::<FAMILY_BYTES>()?;
     let token = refresh_token(user, &id, 1, &family)?;

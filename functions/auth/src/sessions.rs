@@ -50,9 +50,8 @@ pub async fn live(state: &State, caller: &Caller) -> Result<Vec<SessionView>, Pr
 /// 400 for a cursor that is none.
 pub fn page<T: Clone>(all: Vec<T>, id: impl Fn(&T) -> &Id, params: &PageParams) -> Result<Paged<T>, Problem> {
     let after: Option<Id> = read_cursor(params.cursor.as_deref())?;
-    let limit = usize::try_from(params.limit).unwrap_or(1);
     let mut rest = all.into_iter().filter(|row| after.as_ref().is_none_or(|after| id(row) < after));
-    let data: Vec<T> = rest.by_ref().take(limit).collect();
+    let data: Vec<T> = rest.by_ref().take(params.rows()).collect();
     let last = data.last().filter(|_| rest.next().is_some());
     let next_cursor = last.map(|row| write_cursor(id(row))).transpose()?;
     Ok(Paged { data, next_cursor })

@@ -1,6 +1,7 @@
 //! The private key of access tokens. Nobody but this area holds it; the public half is put where every area looks for it.
 
 use api::access::{ACCESS_TOKEN_SECS, AUDIENCE, ISSUER};
+use api::start::StartError;
 use api::{Claims, Secret};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -44,7 +45,16 @@ impl Signer {
         let jwk = Jwk::from_encoding_key(&key, Algorithm::ES256).map_err(|_| SignerError)?;
         let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| SignerError)?;
         let AlgorithmParameters::EllipticCurve(point) = jwk.algorithm else { return Err(SignerError) };
-        Ok(Self { key, public: AccessKey { kid, x: point.x, y: point.y, since: now } })
+        Ok(Self { key, public: AccessKey { kid, x: point.x, y: point.y, since: now, retired_at: None } })
+    }
+
+    /// From the text of a secret. `name` is the setting that refers to it, for the error.
+    ///
+    /// # Errors
+    /// [`StartError::Malformed`].
+    pub fn read(name: &'static str, pem: &Secret, now: Timestamp) -> Result<Self, StartError> {
+        let why = "the secret is not a P-256 private key in PEM (PKCS #8)";
+        Self::from_pem(pem, now).map_err(|_| StartError::Malformed { name, why })
     }
 
     /// A new private key in PEM, for machines without a place for secrets.

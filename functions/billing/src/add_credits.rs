@@ -1,18 +1,14 @@
 //! `POST /billing/custom-credits/add`: the customer says a payment was made; the processor says what of it is true.
 
 use crate::State;
-use api::{Caller, Json as Body, Limit, Money, Problem};
+use api::{Caller, ClientIp, Json as Body, Money, Problem};
 use axum::Json;
 use axum::extract::State as With;
-use cashier::is_object_id;
+use cashier::{is_object_id, limits};
 use domain::{Id, Unit};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-/// Questions one account may have asked of a processor in a minute.
-const MOST: u32 = 20;
-const PER_SECS: i64 = 60;
 
 /// Which payment. There is no amount: what was captured is what counts.
 #[derive(Clone, Debug, Deserialize, Validate, ToSchema)]
@@ -51,10 +47,10 @@ pub struct CreditView {
 pub async fn add(
     With(state): With<State>,
     caller: Caller,
+    ip: ClientIp,
     Body(body): Body<CreditBody>,
 ) -> Result<Json<CreditView>, Problem> {
-    let bucket = format!("credits:account:{}", caller.user);
-    state.kit.limit(&[Limit { bucket, most: MOST, per_secs: PER_SECS }]).await?;
+    limits::pay(&state.kit, &caller, ip).await?;
     let name = Id::new(&body.payment_id).map_err(|_| Problem::not_found())?;
     let payment = state.cashier.verify(&caller.user, &name).await?;
     let balance = state.kit.store.wallet_balance(&caller.user, Unit::Usd).await?;

@@ -2,10 +2,10 @@
 //! acted on by a payment that was captured.
 
 use crate::State;
-use api::{AmountText, Caller, FieldError, Json as Body, Kit, Problem, show as text};
+use api::{AmountText, Caller, ClientIp, FieldError, Json as Body, Kit, Problem, show as text};
 use axum::Json;
 use axum::extract::State as With;
-use cashier::{CashierError, is_object_id};
+use cashier::{CashierError, is_object_id, limits};
 use domain::alerts::{AlertError, TopUp};
 use domain::{Amount, Unit};
 use garde::Validate;
@@ -77,10 +77,12 @@ pub async fn show(With(kit): With<Kit>, caller: Caller) -> Result<Json<TopUpView
 pub async fn change(
     With(state): With<State>,
     caller: Caller,
+    ip: ClientIp,
     Body(body): Body<TopUpBody>,
 ) -> Result<Json<TopUpView>, Problem> {
     let top_up = body.read()?;
     if let Some(method) = &top_up.payment_method {
+        limits::pay(&state.kit, &caller, ip).await?;
         match state.cashier.method_of(&caller.user, method).await {
             Ok(_) => {}
             Err(CashierError::NotFound | CashierError::NotConfigured(_)) => {

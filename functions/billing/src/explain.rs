@@ -1,24 +1,26 @@
 //! `GET /billing/servers/{id}/explain`: every cent of a server's month.
 
-use crate::dates::month;
-use crate::transaction::id_of;
-use api::{Caller, Kit, PathId, Problem, Query, read_cursor, show as text, write_cursor};
+mod view;
+
+use crate::read_pages::read_pages;
+use api::dates::month;
+use api::{Caller, Kit, PathId, Problem, Query, read_cursor, write_cursor};
 use axum::Json;
 use axum::extract::State as With;
-use domain::explain::{Correction, ExplainedLine, Explanation, Origin, Place, RULE, Source, Total, origin};
-use domain::plan::{CustomerRates, Metering, Plan};
+use domain::explain::{ExplainedLine, Explanation, Origin, RULE, origin};
+use domain::plan::{CustomerRates, Plan};
 use domain::tenure::WalletId;
+use domain::wallet::Page;
 use domain::{Id, Month, Unit};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-use store::{FleetTenure, MAX_SKEW_SECS, Range, Store};
+use store::{FleetTenure, MAX_SKEW_SECS, Store};
 use utoipa::ToSchema;
+use view::{CorrectionView, LineView, TotalView};
 
 /// Reads of a chain in one answer, up to a megabyte each: a year of a server that has its wallet to itself.
 const MAX_READS: usize = 16;
-/// Pages of one read.
-const READ_PAGES: u16 = 1_000;
 /// Reversed pages that are looked at in one answer.
 const MAX_REVERSED: usize = 100;
 
@@ -34,129 +36,6 @@ pub struct ExplainParams {
     /// `next_cursor` of the answer before.
     #[garde(skip)]
     cursor: Option<String>,
-}
-
-/// A page of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct PageView {
-    /// As `/billing/transactions/{id}` takes it.
-    transaction: String,
-    /// Its lane.
-    lane: u16,
-    /// Its number.
-    seq: u64,
-    /// Its hash.
-    #[schema(pattern = "^[0-9a-f]{64}$")]
-    hash: String,
-    /// When it was posted.
-    #[schema(format = DateTime)]
-    posted_at: String,
-}
-
-/// One hour of a line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct HourView {
-    /// Its start.
-    #[schema(format = DateTime)]
-    hour: String,
-    /// Counted in the month before it.
-    n_before: u32,
-    /// Counted in the month after it.
-    n_after: u32,
-    /// Its part of the line's amount.
-    #[schema(pattern = r"^[0-9]+\.[0-9]{2,6}$")]
-    amount: String,
-}
-
-/// A line of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct LineView {
-    /// First hour.
-    #[schema(format = DateTime)]
-    from: String,
-    /// The hour after the last.
-    #[schema(format = DateTime)]
-    to: String,
-    /// Hours between them.
-    hours: u32,
-    /// What `n` counts: `hour`, or `second`.
-    #[schema(pattern = "^(hour|second)$")]
-    counts: &'static str,
-    /// Counted in the month before it; `null` where only an earlier answer's pages tell.
-    n_before: Option<u32>,
-    /// Counted in the month after it.
-    n_after: u32,
-    /// Effective monthly price, unrounded.
-    #[schema(pattern = r"^[0-9]+\.[0-9]{2,12}$")]
-    price: String,
-    /// Hours a month of price is spread over.
-    per: u16,
-    /// The plan version, where its price is known to be this one.
-    price_version: Option<String>,
-    /// Whose price it is: `server`, `customer` or `plan`; as `price_version`.
-    price_source: Option<&'static str>,
-    /// The price before the discount; as `price_version`.
-    list_price: Option<String>,
-    /// The customer's discount in percent, where there was one.
-    discount_percent: Option<String>,
-    /// How its amount comes about.
-    formula: String,
-    /// Whether the month's price is reached with it.
-    cap_reached: bool,
-    /// What it cost.
-    #[schema(pattern = r"^[0-9]+\.[0-9]{2,6}$")]
-    amount: String,
-    /// Of price and amount: `usd` or `token`.
-    #[schema(pattern = "^(usd|token)$")]
-    unit: &'static str,
-    /// Its amount hour by hour.
-    by_hour: Vec<HourView>,
-    /// Where it stands.
-    page: PageView,
-}
-
-/// What a later page changed about hours of the month.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct CorrectionView {
-    /// `adjustment`: a fact came late. `reversal`: a page is undone.
-    #[serde(rename = "type")]
-    #[schema(pattern = "^(adjustment|reversal)$")]
-    kind: &'static str,
-    /// First hour.
-    #[schema(format = DateTime)]
-    from: String,
-    /// The hour after the last.
-    #[schema(format = DateTime)]
-    to: String,
-    /// Seconds each of these hours counts from then on; `null` for a reversal.
-    seconds: Option<u32>,
-    /// Change of the balance: positive is a credit.
-    #[schema(pattern = r"^-?[0-9]+\.[0-9]{2,6}$")]
-    amount: String,
-    /// `usd` or `token`.
-    #[schema(pattern = "^(usd|token)$")]
-    unit: &'static str,
-    /// Transactions of this answer that it corrects.
-    corrects: Vec<String>,
-    /// Where it stands.
-    page: PageView,
-}
-
-/// The sums of an answer, in one unit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct TotalView {
-    /// `usd` or `token`.
-    #[schema(pattern = "^(usd|token)$")]
-    unit: &'static str,
-    /// Sum of the lines.
-    #[schema(pattern = r"^-?[0-9]+\.[0-9]{2,6}$")]
-    charged: String,
-    /// Sum of the corrections: positive is a credit.
-    #[schema(pattern = r"^-?[0-9]+\.[0-9]{2,6}$")]
-    corrected: String,
-    /// `charged` less `corrected`.
-    #[schema(pattern = r"^-?[0-9]+\.[0-9]{2,6}$")]
-    cost: String,
 }
 
 /// A server's month.
@@ -249,28 +128,25 @@ async fn read(
     cursor: Option<GoOn>,
     found: &mut Explanation,
 ) -> Result<Option<GoOn>, Problem> {
-    let mut reads = 0;
+    let mut reads = MAX_READS;
     let begin = |wallet: &WalletId| cursor.is_none_or(|at| (wallet.unit, wallet.lane) >= (at.unit, at.lane));
     for (wallet, tenures) in chains.iter().filter(|(wallet, _)| begin(wallet)) {
         let at = cursor.filter(|at| (at.unit, at.lane) == (wallet.unit, wallet.lane));
-        let (mut next, last) = match at {
+        let (first, last) = match at {
             Some(at) => (Some(at.next), at.last),
             None => bounds(store, wallet, tenures, month).await?,
         };
-        let mut before = match next {
-            Some(next) if next > 1 => store.wallet_page(wallet, next - 1).await?,
+        let before = match first {
+            Some(first) if first > 1 => store.wallet_page(wallet, first - 1).await?,
             _ => None,
         };
-        found.begin(before.take().as_ref());
-        while let Some(from) = next.filter(|from| *from <= last) {
-            if reads == MAX_READS {
-                return Ok(Some(GoOn { unit: wallet.unit, lane: wallet.lane, next: from, last }));
-            }
-            reads += 1;
-            let range = Range { from, to: last, newest_first: false, limit: READ_PAGES };
-            let stretch = store.wallet_range(wallet, range).await?;
-            stretch.pages.iter().for_each(|page| found.read(page));
-            next = stretch.next;
+        found.begin(before.as_ref());
+        let each = |page: &Page| {
+            found.read(page);
+            Ok(())
+        };
+        if let Some(next) = read_pages(store, wallet, first, last, &mut reads, each).await? {
+            return Ok(Some(GoOn { unit: wallet.unit, lane: wallet.lane, next, last }));
         }
     }
     for (wallet, seq) in found.reversed_pages().into_iter().take(MAX_REVERSED) {
@@ -314,84 +190,5 @@ impl Prices<'_> {
         let tenure = own.max_by_key(|t| t.tenure.since)?;
         let plan = self.plans.get(tenure.plan.as_str())?;
         origin(plan, &tenure.rates, self.rates, hour, line.line.price)
-    }
-}
-
-impl PageView {
-    fn of(place: &Place) -> Self {
-        Self {
-            transaction: id_of(&place.wallet, place.mark.seq),
-            lane: place.wallet.lane,
-            seq: place.mark.seq,
-            hash: hex::encode(place.mark.hash),
-            posted_at: place.mark.at.to_string(),
-        }
-    }
-}
-
-impl LineView {
-    fn of(explained: &ExplainedLine, origin: Option<Origin>) -> Self {
-        let (line, unit) = (&explained.line, explained.place.wallet.unit);
-        let in_hours = line.metering == Metering::Hourly
-            && [Some(line.secs_after), explained.secs_before].into_iter().flatten().all(|n| n.is_multiple_of(3_600));
-        let n = |secs: u32| if in_hours { secs / 3_600 } else { secs };
-        let by_hour = explained.hours().into_iter().map(|hour| HourView {
-            hour: hour.hour.to_string(),
-            n_before: n(hour.secs_before),
-            n_after: n(hour.secs_after),
-            amount: text(hour.amount, unit),
-        });
-        let source = |source: Source| match source {
-            Source::Server => "server",
-            Source::Customer => "customer",
-            Source::Plan => "plan",
-        };
-        Self {
-            from: line.from.to_string(),
-            to: line.to.to_string(),
-            hours: line.hours(),
-            counts: if in_hours { "hour" } else { "second" },
-            n_before: explained.secs_before.map(n),
-            n_after: n(line.secs_after),
-            price: line.price.display(unit),
-            per: line.per,
-            price_source: origin.as_ref().map(|origin| source(origin.source)),
-            list_price: origin.as_ref().map(|origin| origin.list.display(unit)),
-            price_version: origin.as_ref().map(|origin| origin.version.to_string()),
-            discount_percent: origin.and_then(|origin| origin.discount),
-            formula: explained.formula(unit),
-            cap_reached: explained.cap_reached(),
-            amount: text(line.amount, unit),
-            unit: unit.as_str(),
-            by_hour: by_hour.collect(),
-            page: PageView::of(&explained.place),
-        }
-    }
-}
-
-impl CorrectionView {
-    fn of(correction: &Correction) -> Self {
-        let (place, unit) = (&correction.place, correction.place.wallet.unit);
-        Self {
-            kind: correction.kind.as_str(),
-            from: correction.from.to_string(),
-            to: correction.to.to_string(),
-            seconds: correction.secs,
-            amount: text(correction.amount, unit),
-            unit: unit.as_str(),
-            corrects: correction.corrects.iter().map(|seq| id_of(&place.wallet, *seq)).collect(),
-            page: PageView::of(place),
-        }
-    }
-}
-
-impl TotalView {
-    fn of(unit: Unit, total: Total) -> Self {
-        Self {
-            unit: unit.as_str(),
-            charged: text(total.charged, unit),
-            corrected: text(total.corrected, unit),
-            cost: text(total.cost(), unit),
-        }
     }
 }

@@ -56,7 +56,7 @@ pub async fn list(With(kit): With<Kit>, Query(params): Query<PageParams>) -> Res
         plans.values().filter(|plan| after.as_ref().is_none_or(|after| plan.id > *after)).collect();
     plans.sort_by(|a, b| a.id.cmp(&b.id));
     let mut views = plans.into_iter().filter_map(|plan| PlanView::of(plan, hour, per));
-    let data: Vec<PlanView> = views.by_ref().take(usize::try_from(params.limit).unwrap_or(1)).collect();
+    let data: Vec<PlanView> = views.by_ref().take(params.rows()).collect();
     let last = data.last().filter(|_| views.next().is_some());
     let next_cursor = last.map(|plan| write_cursor(&plan.id)).transpose()?;
     Ok(Json(Paged { data, next_cursor }))

@@ -1,7 +1,7 @@
 //! `GET /billing/proof`: the newest pages of each chain, proved here and now, and how to prove all of them elsewhere.
 
-use crate::cursor::MAX_LANES;
 use crate::statements::MarkView;
+use api::ledger::MAX_LANES;
 use api::{Caller, Kit, Problem, Query, show as text};
 use axum::Json;
 use axum::extract::State as With;

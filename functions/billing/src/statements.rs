@@ -1,7 +1,8 @@
 //! `GET /billing/statements/{month}`: what a month did to the wallets, with the hashes of its first and last pages.
 
-use crate::dates::month as parse_month;
-use crate::transactions::UnitName;
+use crate::filter::UnitName;
+use crate::read_pages::read_pages;
+use api::dates::month as parse_month;
 use api::{Caller, FieldError, Kit, Problem, Query, show as text};
 use axum::Json;
 use axum::extract::{Path, State as With};
@@ -14,7 +15,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use store::{Range, Store, StoreError};
+use store::{Store, StoreError};
 use utoipa::ToSchema;
 
 /// Lanes of one statement: more are asked for one by one.
@@ -23,8 +24,6 @@ const MAX_LANES: usize = 16;
 const LANES_AT_ONCE: usize = 4;
 /// Reads of one lane, up to a megabyte each: a month of 500 servers takes 30.
 const MAX_LANE_READS: usize = 96;
-/// Pages of one read.
-const READ_PAGES: u16 = 1_000;
 /// Servers that are listed in each unit; what is left is one sum.
 const MAX_SERVERS: usize = 5_000;
 
@@ -209,19 +208,13 @@ async fn lane_of(
         let before = store.wallet_page(wallet, last).await?;
         return Ok(Some(LaneStatement::new(before.map_or(Amount::ZERO, |page| page.after))));
     }
-    let mut statement = LaneStatement::default();
-    let mut next = Some(first);
-    for _ in 0..MAX_LANE_READS {
-        let Some(from) = next else { return Ok(Some(statement)) };
-        let range = Range { from, to: last, newest_first: false, limit: READ_PAGES };
-        let stretch = store.wallet_range(wallet, range).await?;
-        for page in &stretch.pages {
-            statement.read(page).map_err(|fault| StoreError::Corrupt(fault.place, fault.what))?;
-        }
-        next = stretch.next;
+    let (mut statement, mut reads) = (LaneStatement::default(), MAX_LANE_READS);
+    let each = |page: &Page| statement.read(page).map_err(|fault| StoreError::Corrupt(fault.place, fault.what));
+    if read_pages(store, wallet, Some(first), last, &mut reads, each).await?.is_some() {
+        let detail = format!("a month of {wallet} is longer than {MAX_LANE_READS} reads");
+        return Err(StoreError::Unavailable { operation: "Query", detail });
     }
-    let detail = format!("a month of {wallet} is longer than {MAX_LANE_READS} reads");
-    if next.is_none() { Ok(Some(statement)) } else { Err(StoreError::Unavailable { operation: "Query", detail }) }
+    Ok(Some(statement))
 }
 
 impl UnitStatement {

@@ -1,18 +1,12 @@
-//! `GET /billing/transactions/{id}`: one page of a chain as the ledger holds it; and how a page is named and shown in
-//! lists.
+//! `GET /billing/transactions/{id}`: one page of a chain as the ledger holds it; and how a page is shown in lists.
 
-use api::{Caller, Kit, Problem, show as text};
+use api::{Caller, Kit, Problem, parse_transaction_id, show as text, transaction_id};
 use axum::Json;
 use axum::extract::{Path, State as With};
-use domain::tenure::WalletId;
 use domain::wallet::{ExportPage, Kind, Page};
-use domain::{Id, Unit};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-
-/// Longest id that is looked at, in bytes.
-pub const MAX_ID_BYTES: usize = 64;
 
 /// A transaction in a list: a page of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -92,21 +86,6 @@ impl KindName {
     }
 }
 
-/// The name of a page.
-#[must_use]
-pub fn id_of(wallet: &WalletId, seq: u64) -> String {
-    format!("txn_{}_{}_{seq}", wallet.unit.as_str(), wallet.lane)
-}
-
-/// Undoes [`id_of`], as a customer's. Only the one way of writing it is understood.
-#[must_use]
-pub fn parse_id(text: &str, customer: &Id) -> Option<(WalletId, u64)> {
-    let mut parts = text.strip_prefix("txn_").filter(|_| text.len() <= MAX_ID_BYTES)?.split('_');
-    let (unit, lane, seq) = (Unit::parse(parts.next()?)?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    let wallet = WalletId { customer: customer.clone(), unit, lane };
-    (id_of(&wallet, seq) == text).then_some((wallet, seq))
-}
-
 impl Transaction {
     /// A page as a list shows it.
     #[must_use]
@@ -117,7 +96,7 @@ impl Transaction {
         let servers = page.lines.chunk_by(|a, b| a.server == b.server).count();
         let servers = u64::try_from(servers).unwrap_or(u64::MAX);
         Self {
-            id: id_of(&page.wallet, page.seq),
+            id: transaction_id(&page.wallet, page.seq),
             kind: page.kind.as_str(),
             unit: unit.as_str(),
             amount: text(page.amount, unit),
@@ -172,41 +151,11 @@ pub async fn show(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<FullTransaction>, Problem> {
-    let (wallet, seq) = parse_id(&id, &caller.user).ok_or_else(Problem::not_found)?;
+    let (wallet, seq) = parse_transaction_id(&id, &caller.user).ok_or_else(Problem::not_found)?;
     let page = kit.store.wallet_page(&wallet, seq).await?.ok_or_else(Problem::not_found)?;
     let exported = serde_json::to_value(ExportPage::new(&page)).map_err(|error| {
         tracing::error!(error = %error, "a page cannot be exported");
         Problem::of(axum::http::StatusCode::INTERNAL_SERVER_ERROR)
     })?;
     Ok(Json(FullTransaction { transaction: Transaction::of(&page), page: exported }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_page_has_one_name() {
-        let customer = Id::new("usr_1").unwrap();
-        let (wallet, seq) = parse_id("txn_token_3_12", &customer).unwrap();
-        assert_eq!((wallet.unit, wallet.lane, seq, &wallet.customer), (Unit::Token, 3, 12, &customer));
-        assert_eq!(id_of(&wallet, seq), "txn_token_3_12");
-        for wrong in [
-            "",
-            "txn_",
-            "txn_usd_0",
-            "txn_usd_00_1",
-            "txn_usd_0_01",
-            "txn_usd_0_+1",
-            "txn_eur_0_1",
-            "txn_usd_0_1_1",
-            "usd_0_1",
-            "txn_usd_70000_1",
-            "txn_usd_-1_1",
-            "txn_usd_0_99999999999999999999999",
-            "TXN_usd_0_1",
-        ] {
-            assert_eq!(parse_id(wrong, &customer), None, "{wrong}");
-        }
-    }
 }

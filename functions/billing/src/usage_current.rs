@@ -4,7 +4,9 @@
 //! Read off the newest pages' meters and the registry: three or four reads, however long the month. Only where prices
 //! changed or billed hours were corrected in the month, its pages are read for these servers.
 
-use api::{Caller, Kit, Problem, Query, default_limit, read_cursor, show as text, write_cursor};
+use crate::counted::Counted;
+use crate::read_pages::read_pages;
+use api::{Caller, Kit, PageParams, Problem, Query, read_cursor, show as text, write_cursor};
 use axum::Json;
 use axum::extract::State as With;
 use domain::plan::{CustomerRates, Metering, Plan, PriceStep, price_steps};
@@ -14,10 +16,9 @@ use domain::usage::{Burn, Known, Live, MonthCosts, live};
 use domain::wallet::Page;
 use domain::{Amount, Hour, Id, Month, Timestamp};
 use futures::{StreamExt, TryStreamExt, stream};
-use garde::Validate;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
-use store::{Balance, BillingSettings, FleetTenure, Range, Store, StoreError};
+use store::{Balance, BillingSettings, FleetTenure, Store, StoreError};
 use utoipa::ToSchema;
 
 /// Servers that are added up in one answer.
@@ -28,23 +29,6 @@ const MAX_REGISTRY_READS: usize = 32;
 const MAX_LANE_READS: usize = 24;
 /// Lanes whose month is read at the same time.
 const LANES_AT_ONCE: usize = 4;
-/// Pages of one read.
-const READ_PAGES: u16 = 1_000;
-
-/// Which servers to list; the totals are always those of all.
-#[derive(Clone, Debug, Deserialize, Validate, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct CurrentParams {
-    /// Rows, 1 to 100; 20 where it is missing.
-    #[serde(default = "default_limit")]
-    #[garde(range(min = 1, max = 100))]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u32,
-    /// `next_cursor` of the page before.
-    #[garde(skip)]
-    cursor: Option<String>,
-}
 
 /// A server's month so far.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -146,13 +130,13 @@ pub struct CurrentUsage {
 
 /// The live month to date of each server, its forecast, and the runway of the balance.
 #[utoipa::path(
-    get, path = "/billing/usage/current", tag = "billing", operation_id = "current_usage", params(CurrentParams),
+    get, path = "/billing/usage/current", tag = "billing", operation_id = "current_usage", params(PageParams),
     responses((status = 200, body = CurrentUsage)), security(("bearer" = []))
 )]
 pub async fn show(
     With(kit): With<Kit>,
     caller: Caller,
-    Query(params): Query<CurrentParams>,
+    Query(params): Query<PageParams>,
 ) -> Result<Json<CurrentUsage>, Problem> {
     let after: Option<(Id, Hour)> = read_cursor(params.cursor.as_deref())?;
     let (store, now) = (&kit.store, kit.clock.now());
@@ -170,10 +154,9 @@ pub async fn show(
     let world = World { balances: &balances, plans: &plans, rates: rates.as_ref(), settings: &settings, now };
     let mut servers: Vec<Server> = tenures.into_iter().map(|tenure| world.look_at(tenure)).collect();
     read_costs(store, &world, &mut servers).await?;
-    let limit = usize::try_from(params.limit).unwrap_or(1);
     let key = |server: &Server| (server.tenure.tenure.server.clone(), server.tenure.tenure.since);
     let mut rest = servers.iter().filter(|server| after.as_ref().is_none_or(|after| key(server) > *after));
-    let listed: Vec<&Server> = rest.by_ref().take(limit).collect();
+    let listed: Vec<&Server> = rest.by_ref().take(params.rows()).collect();
     let last = listed.last().filter(|_| rest.next().is_some());
     Ok(Json(CurrentUsage {
         month: world.month().to_string(),
@@ -285,7 +268,7 @@ impl World<'_> {
         let (live, tenure) = (&server.live, &server.tenure.tenure);
         let unit = tenure.wallet.unit;
         let terms = live.step.as_ref().map(|step| &step.terms);
-        let in_hours = terms.is_none_or(|terms| terms.metering == Metering::Hourly) && live.secs.is_multiple_of(3_600);
+        let counted = Counted::of(terms.map_or(Metering::Hourly, |terms| terms.metering), [live.secs]);
         let per = self.settings.per.at(self.now.hour());
         CurrentServer {
             server: tenure.server.to_string(),
@@ -294,8 +277,8 @@ impl World<'_> {
             ended: live.ended,
             since: tenure.since.to_string(),
             billed_through: live.through.to_string(),
-            counts: if in_hours { "hour" } else { "second" },
-            n: if in_hours { live.secs / 3_600 } else { live.secs },
+            counts: counted.as_str(),
+            n: counted.n(live.secs),
             // Hundredths of an hour, cut off: `n` is what counts.
             hours: format!("{}.{:02}", live.secs / 3_600, live.secs % 3_600 / 36),
             price: terms.map(|terms| terms.price.display(unit)),
@@ -344,13 +327,11 @@ async fn costs_of(
     mut costs: MonthCosts,
     month: Month,
 ) -> Result<Option<MonthCosts>, StoreError> {
-    let mut next = Some(store.wallet_edge(wallet, head, month.start().start()).await?);
-    for _ in 0..MAX_LANE_READS {
-        let Some(from) = next.filter(|from| *from <= head.seq) else { return Ok(Some(costs)) };
-        let range = Range { from, to: head.seq, newest_first: false, limit: READ_PAGES };
-        let stretch = store.wallet_range(wallet, range).await?;
-        stretch.pages.iter().for_each(|page| costs.read(page));
-        next = stretch.next;
-    }
-    Ok(next.is_none().then_some(costs))
+    let (first, mut reads) = (store.wallet_edge(wallet, head, month.start().start()).await?, MAX_LANE_READS);
+    let each = |page: &Page| {
+        costs.read(page);
+        Ok(())
+    };
+    let rest = read_pages(store, wallet, Some(first), head.seq, &mut reads, each).await?;
+    Ok(rest.is_none().then_some(costs))
 }

@@ -1,11 +1,11 @@
 //! `GET /billing/usage`: what was metered and charged, one record for each line of the ledger, newest pages first.
 
-use crate::cursor::Position;
-use crate::dates::{MAX_TIME_BYTES, Span};
-use crate::merge::{Merge, Next};
-use crate::transaction::id_of;
-use crate::transactions::{Chains, UnitName, open};
-use api::{Caller, Kit, Paged, Problem, Query, default_limit, show as text};
+use crate::filter::ChainParams;
+use crate::transactions::open;
+use api::dates::{MAX_TIME_BYTES, Span};
+use api::ledger::Position;
+use api::ledger::{Merge, Next};
+use api::{Caller, Kit, PageParams, Paged, Problem, Queries, show as text, transaction_id};
 use axum::Json;
 use axum::extract::State as With;
 use domain::explain::Counts;
@@ -24,25 +24,18 @@ const AHEAD: u32 = 32;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UsageParams {
-    /// Rows, 1 to 100; 20 where it is missing.
-    #[serde(default = "default_limit")]
-    #[garde(range(min = 1, max = 100))]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u32,
-    /// `next_cursor` of the page before; the other parameters must be the same.
-    #[garde(skip)]
-    cursor: Option<String>,
-    /// Only of this wallet.
-    #[garde(skip)]
-    #[param(inline)]
-    unit: Option<UnitName>,
-    /// Only of this lane; 0 is the first.
-    #[garde(skip)]
-    lane: Option<u16>,
     /// Only of this server.
     #[garde(length(max = 64))]
     #[param(max_length = 64)]
     server: Option<String>,
+    /// Only of this type of resource. Servers are the only ones that are metered.
+    #[garde(skip)]
+    #[param(inline)]
+    resource_type: Option<ResourceType>,
+    /// Only in this state. What stands on the ledger is billed; there is no other.
+    #[garde(skip)]
+    #[param(inline)]
+    status: Option<UsageStatus>,
     /// Only what was used at or after this date or time, UTC.
     #[garde(length(max = MAX_TIME_BYTES))]
     #[param(max_length = 40, example = "2026-11-01")]
@@ -53,12 +46,28 @@ pub struct UsageParams {
     to: Option<String>,
 }
 
+/// What is metered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ResourceType {
+    /// A server.
+    Server,
+}
+
+/// How far the billing of a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UsageStatus {
+    /// It stands on the ledger.
+    Billed,
+}
+
 /// One unbroken run of billed time of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UsageRecord {
     /// `server`.
-    #[schema(pattern = "^server$")]
-    resource_type: &'static str,
+    #[schema(inline)]
+    resource_type: ResourceType,
     /// Which one.
     resource_id: String,
     /// How much: hours, or seconds where the plan counts seconds.
@@ -84,41 +93,53 @@ pub struct UsageRecord {
     #[schema(format = DateTime)]
     period_end: String,
     /// `billed`: it stands on the ledger.
-    #[schema(pattern = "^billed$")]
-    status: &'static str,
+    #[schema(inline)]
+    status: UsageStatus,
     /// Where.
     transaction: String,
 }
 
 /// What was used and charged, newest first. With a filter a page may have fewer rows than asked for and still a cursor.
+///
+/// With a cursor the other parameters must be the same.
 #[utoipa::path(
-    get, path = "/billing/usage", tag = "billing", operation_id = "usage", params(UsageParams),
+    get, path = "/billing/usage", tag = "billing", operation_id = "usage", params(PageParams, ChainParams, UsageParams),
     responses((status = 200, body = Paged<UsageRecord>)), security(("bearer" = []))
 )]
 pub async fn list(
     With(kit): With<Kit>,
     caller: Caller,
-    Query(params): Query<UsageParams>,
+    Queries((page, chains, params)): Queries<(PageParams, ChainParams, UsageParams)>,
 ) -> Result<Json<Paged<UsageRecord>>, Problem> {
     let span = Span::parse(params.from.as_deref(), params.to.as_deref())?;
-    let position = Position::read(params.cursor.as_deref())?;
-    let chains = Chains { unit: params.unit.map(UnitName::unit), lane: params.lane };
+    let position = Position::read(page.cursor.as_deref())?;
     // An hour is billed after it has ended, maybe long after: pages before `from` cannot hold it, pages after `to` can.
     let posted = Span { from: span.from, to: None };
-    let pages = open(&kit.store, &caller.user, chains, posted, position.as_ref(), AHEAD).await?;
-    let wanted = Wanted { server: params.server, span };
+    let pages = open(&kit.store, &caller.user, chains.chains(), posted, position.as_ref(), AHEAD).await?;
+    let wanted = Wanted { server: params.server, resource_type: params.resource_type, status: params.status, span };
     let skip = position.map_or(0, |position| position.skip);
-    records(&kit.store, pages, &wanted, skip, params.limit).await.map(Json)
+    records(&kit.store, pages, &wanted, skip, page.rows()).await.map(Json)
 }
 
 struct Wanted {
     server: Option<String>,
+    resource_type: Option<ResourceType>,
+    status: Option<UsageStatus>,
     span: Span,
 }
 
 impl Wanted {
     fn has(&self, line: &Line) -> bool {
-        self.server.as_deref().is_none_or(|server| line.server.as_str() == server)
+        // Matched without `_`: what is metered next, or billed later, must be told apart here.
+        let of_type = match self.resource_type {
+            None | Some(ResourceType::Server) => true,
+        };
+        let in_state = match self.status {
+            None | Some(UsageStatus::Billed) => true,
+        };
+        of_type
+            && in_state
+            && self.server.as_deref().is_none_or(|server| line.server.as_str() == server)
             && self.span.from.is_none_or(|from| line.to.start() > from)
             && self.span.to.is_none_or(|to| line.from.start() < to)
     }
@@ -130,9 +151,8 @@ async fn records(
     mut pages: Merge<'_>,
     wanted: &Wanted,
     mut skip: u32,
-    limit: u32,
+    limit: usize,
 ) -> Result<Paged<UsageRecord>, Problem> {
-    let limit = usize::try_from(limit).unwrap_or(1);
     let mut data: Vec<UsageRecord> = Vec::new();
     loop {
         let page = match pages.next().await? {
@@ -186,7 +206,7 @@ impl UsageRecord {
             Metering::PerSecond => (line.secs_after.saturating_sub(secs_before.unwrap_or(0)), "second"),
         };
         Self {
-            resource_type: "server",
+            resource_type: ResourceType::Server,
             resource_id: line.server.to_string(),
             quantity,
             quantity_unit,
@@ -196,8 +216,8 @@ impl UsageRecord {
             unit: unit.as_str(),
             period_start: line.from.to_string(),
             period_end: line.to.to_string(),
-            status: "billed",
-            transaction: id_of(&page.wallet, page.seq),
+            status: UsageStatus::Billed,
+            transaction: transaction_id(&page.wallet, page.seq),
         }
     }
 }

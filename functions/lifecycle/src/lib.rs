@@ -1,9 +1,11 @@
 //! The lifecycle function: on a schedule, whatever nobody else would look at again.
 //!
-//! Owns: four steps, each bounded in number and in time, and each to be done again to no effect: open payments are asked for,
-//! mails that wait are handed to the mailer, low balances are told, and balances on the watch list are looked at (a mail, an
-//! automatic top-up). Does *not*: send, charge or bill by itself. A step that fails does not stop the others.
+//! Owns: five steps, each bounded in number and in time, and each to be done again to no effect: open payments are asked for,
+//! mails that wait are handed to the mailer, low balances are told, balances on the watch list are looked at (a mail, an
+//! automatic top-up), and what processors keep of deleted users goes. Does *not*: send, charge or bill by itself. A step that
+//! fails does not stop the others.
 
+mod departed;
 mod events;
 mod mails;
 mod notice;
@@ -21,12 +23,13 @@ use std::time::Duration;
 use store::Store;
 use tokio::time::timeout;
 
+pub use departed::Departed;
 pub use events::Events;
 pub use mails::{MAILS_PER_RUN, Mails, MailsError};
 pub use watched::Balances;
 
-/// Longest time of one step: four of them are less than the function's five minutes.
-pub const STEP_TIME: Duration = Duration::from_secs(60);
+/// Longest time of one step: five of them are less than the function's five minutes.
+pub const STEP_TIME: Duration = Duration::from_secs(55);
 
 /// What the lifecycle function works with.
 #[derive(Clone, Debug)]
@@ -52,13 +55,16 @@ pub struct Figures {
     pub events: Option<Events>,
     /// Watched balances.
     pub balances: Option<Balances>,
+    /// Deleted users.
+    pub departed: Option<Departed>,
 }
 
 impl Figures {
     /// Whether every step was done.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.payments.is_some() && self.events.is_some() && self.balances.is_some() && self.mails.is_some()
+        let Self { payments, mails, events, balances, departed } = self;
+        payments.is_some() && mails.is_some() && events.is_some() && balances.is_some() && departed.is_some()
     }
 }
 
@@ -82,9 +88,10 @@ impl Lifecycle {
         let payments = step("payments", self.payments()).await;
         let events = step("low balances", self.events()).await;
         let balances = step("watched balances", self.balances()).await;
+        let departed = step("deleted users", self.departed()).await;
         // Last: it also finds mails of the steps before, should the queue not have taken them.
         let mails = step("mails", self.mails()).await;
-        let figures = Figures { payments, events, balances, mails };
+        let figures = Figures { payments, mails, events, balances, departed };
         tracing::info!(?figures, "lifecycle done");
         figures
     }

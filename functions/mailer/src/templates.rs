@@ -23,12 +23,14 @@ macro_rules! files {
 }
 
 /// The extension decides whether values are escaped.
-const FILES: [(&str, &str); 22] = files![
+const FILES: [(&str, &str); 26] = files![
     "layout",
     "welcome",
     "verify",
     "reset",
     "registered_already",
+    "confirm_email",
+    "email_changed",
     "password_changed",
     "new_sign_in",
     "api_key_created",
@@ -132,9 +134,10 @@ impl Templates {
 fn path(template: Template, params: &BTreeMap<String, String>) -> String {
     let param = |name: &str| encoded(params.get(name).map(String::as_str).unwrap_or_default());
     match template {
-        Template::Welcome | Template::RegisteredAlready => "/login".to_owned(),
+        Template::Welcome | Template::RegisteredAlready | Template::EmailChanged => "/login".to_owned(),
         Template::Verify => format!("/verify-email?token={}", param("token")),
         Template::Reset => format!("/reset-password?token={}", param("token")),
+        Template::ConfirmEmail => format!("/confirm-email?token={}", param("token")),
         Template::PasswordChanged => "/forgot-password".to_owned(),
         Template::NewSignIn => "/account/sessions".to_owned(),
         Template::ApiKeyCreated => "/account/api-keys".to_owned(),

@@ -1,10 +1,10 @@
 //! `POST /payments/{id}/confirm`: the customer has paid, or pays now with a method.
 
+use crate::State;
 use crate::view::PaymentView;
-use crate::{State, limits};
 use api::{Caller, ClientIp, IdempotencyKey, Json, PathId, Problem};
 use axum::extract::State as With;
-use cashier::is_object_id;
+use cashier::{is_object_id, limits};
 use garde::Validate;
 use serde::Deserialize;
 use utoipa::ToSchema;

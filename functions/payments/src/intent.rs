@@ -1,11 +1,11 @@
 //! `POST /payments/intent`: begins to buy credits by card.
 
+use crate::State;
 use crate::view::PaymentView;
-use crate::{State, limits};
 use api::{AmountText, Caller, ClientIp, IdempotencyKey, Json, Problem};
 use axum::extract::State as With;
 use axum::http::StatusCode;
-use cashier::Purchase;
+use cashier::{Purchase, limits};
 use domain::payment::{Processor, parse_purchase};
 use garde::Validate;
 use serde::{Deserialize, Serialize};

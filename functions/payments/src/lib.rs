@@ -4,7 +4,6 @@
 
 mod confirm;
 mod intent;
-mod limits;
 mod list;
 mod methods;
 mod paypal;

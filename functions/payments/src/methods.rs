@@ -1,10 +1,10 @@
 //! `GET|DELETE /payments/methods[/{id}]`: saved cards.
 
 use crate::State;
-use api::{Caller, PathId, Problem};
+use api::{Caller, ClientIp, PathId, Problem};
 use axum::extract::State as With;
 use axum::http::StatusCode;
-use cashier::SavedMethod;
+use cashier::{SavedMethod, limits};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -59,7 +59,8 @@ impl From<SavedMethod> for MethodView {
     get, path = "/payments/methods", tag = "payments", operation_id = "payment_methods",
     responses((status = 200, body = Methods)), security(("bearer" = []))
 )]
-pub async fn list(With(state): With<State>, caller: Caller) -> Result<axum::Json<Methods>, Problem> {
+pub async fn list(With(state): With<State>, caller: Caller, ip: ClientIp) -> Result<axum::Json<Methods>, Problem> {
+    limits::pay(&state.kit, &caller, ip).await?;
     let methods = state.cashier.methods(&caller.user).await?;
     Ok(axum::Json(Methods { data: methods.into_iter().map(MethodView::from).collect(), next_cursor: None }))
 }
@@ -70,7 +71,13 @@ pub async fn list(With(state): With<State>, caller: Caller) -> Result<axum::Json
     params(("id" = String, Path, description = "The method.")),
     responses((status = 204)), security(("bearer" = []))
 )]
-pub async fn delete(With(state): With<State>, caller: Caller, PathId(id): PathId) -> Result<StatusCode, Problem> {
+pub async fn delete(
+    With(state): With<State>,
+    caller: Caller,
+    ip: ClientIp,
+    PathId(id): PathId,
+) -> Result<StatusCode, Problem> {
+    limits::pay(&state.kit, &caller, ip).await?;
     state.cashier.method_delete(&caller.user, id.as_str()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

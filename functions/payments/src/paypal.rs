@@ -1,12 +1,12 @@
 //! `POST /payments/paypal/orders[/{id}/capture]`: buys credits by PayPal.
 
+use crate::State;
 use crate::intent::purchase;
 use crate::view::PaymentView;
-use crate::{State, limits};
 use api::{AmountText, Caller, ClientIp, IdempotencyKey, Json, PathId, Problem};
 use axum::extract::State as With;
 use axum::http::StatusCode;
-use cashier::Purchase;
+use cashier::{Purchase, limits};
 use domain::payment::Processor;
 use garde::Validate;
 use serde::Deserialize;

@@ -2,28 +2,44 @@
 
 use crate::State;
 use crate::view::{PaymentView, RefundView};
-use api::{Admin, AmountText, ClientIp, IdempotencyKey, Json, PathId, Problem, RequestId};
+use api::{Admin, AmountText, ClientIp, IdempotencyKey, Json, PathId, Problem, RequestId, line};
 use axum::extract::State as With;
 use axum::http::StatusCode;
 use cashier::CashierError;
-use domain::payment::{RefundStatus, parse_cents};
+use domain::Amount;
+use domain::payment::{RefundError, RefundStatus, parse_cents};
 use garde::Validate;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use store::By;
 use utoipa::ToSchema;
+
+/// Longest reason, in characters.
+const MAX_REASON_CHARS: usize = 300;
+
+/// Why a payment is given back. Its customer reads it.
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+#[schema(
+    value_type = String, min_length = 1, max_length = 300, example = "the customer changed their mind",
+    pattern = r"^[^\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+$"
+)]
+pub struct RefundReason(String);
+
+impl<'de> Deserialize<'de> for RefundReason {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        line(deserializer, 1..=MAX_REASON_CHARS).map(Self)
+    }
+}
 
 /// What is to be given back.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
 pub struct RefundRequest {
     /// How much, at most two decimals; all that is left where it is missing.
-    #[garde(skip)]
     #[schema(value_type = Option<String>, pattern = r"^[0-9]{1,4}(\.[0-9]{1,2})?$", example = "5.00")]
     amount: Option<AmountText>,
     /// Why, in words.
-    #[garde(length(chars, min = 1, max = 300))]
-    #[schema(min_length = 1, max_length = 300, example = "the customer changed their mind")]
-    reason: String,
+    reason: RefundReason,
 }
 
 /// A refund, and the payment after it.
@@ -33,6 +49,13 @@ pub struct RefundAnswer {
     refund: RefundView,
     /// The payment.
     payment: PaymentView,
+}
+
+/// The amount that is asked for, checked before the processor hears of anything.
+fn wanted(amount: &AmountText) -> Result<Amount, Problem> {
+    let wrong = |detail: String| Problem::field("/amount", detail);
+    let amount = parse_cents(&amount.0).map_err(|error| wrong(error.to_string()))?;
+    if amount > Amount::ZERO { Ok(amount) } else { Err(wrong(RefundError::NotAnAmount.to_string())) }
 }
 
 /// Gives a payment back, in whole or in part. 202 where the processor did not answer: then it is looked after, and not asked
@@ -51,11 +74,10 @@ pub async fn refund(
     PathId(id): PathId,
     Json(body): Json<RefundRequest>,
 ) -> Result<(StatusCode, axum::Json<RefundAnswer>), Problem> {
-    let amount = body.amount.map(|amount| parse_cents(&amount.0)).transpose();
-    let amount = amount.map_err(|error| Problem::field("/amount", error.to_string()))?;
+    let amount = body.amount.as_ref().map(wanted).transpose()?;
     let (at, record) = (state.kit.clock.now(), state.kit.id("aud"));
     let by = By { actor: caller.user, at, record, address: address.to_string(), request_id };
-    let done = state.cashier.refund(&id, amount, Some(body.reason), &by, key.as_deref()).await;
+    let done = state.cashier.refund(&id, amount, Some(body.reason.0), &by, key.as_deref()).await;
     let done = done.map_err(CashierError::for_operator)?;
     let status = match done.refund.status {
         RefundStatus::Requested | RefundStatus::Unknown => StatusCode::ACCEPTED,

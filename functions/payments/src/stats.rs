@@ -9,13 +9,13 @@ use domain::{Amount, Month, Timestamp, Unit};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use store::RevenueMonth;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 /// Days before the last month's first that the first month contains: a year back.
 const USUAL_DAYS: i64 = 334;
 
 /// Which months.
-#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[derive(Debug, Deserialize, Validate, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct StatsParams {
@@ -89,7 +89,7 @@ fn month(name: &'static str, text: &str) -> Result<Month, Problem> {
 
 /// What came in and went out, by month: captured, refunded, disputed.
 #[utoipa::path(
-    get, path = "/payments/stats/summary", tag = "payments", operation_id = "payment_stats",
+    get, path = "/payments/stats/summary", tag = "payments", operation_id = "payment_stats", params(StatsParams),
     responses((status = 200, body = Summary)), security(("bearer" = ["admin"]))
 )]
 pub async fn summary(

@@ -1,6 +1,6 @@
 //! `POST /payments/webhook[/paypal]`: what processors call. No caller signs in here; the signature over the body decides.
 
-use api::Problem;
+use api::{ClientIp, Problem};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State as With;
@@ -26,6 +26,11 @@ pub async fn stripe(cashier: With<Cashier>, headers: HeaderMap, body: Bytes) -> 
     params(("PayPal-Transmission-Sig" = String, Header, description = "The signature, one of five headers.")),
     responses((status = 200, body = Taken))
 )]
-pub async fn paypal(cashier: With<Cashier>, headers: HeaderMap, body: Bytes) -> Result<Json<Taken>, Problem> {
-    webhook::paypal(cashier, headers, body).await
+pub async fn paypal(
+    cashier: With<Cashier>,
+    ip: ClientIp,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Taken>, Problem> {
+    webhook::paypal(cashier, ip, headers, body).await
 }

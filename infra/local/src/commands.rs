@@ -3,7 +3,9 @@
 pub mod admin;
 pub mod cost;
 pub mod export;
+pub mod keys;
 pub mod load;
+pub mod mail;
 pub mod preflight;
 pub mod rebuild;
 pub mod redrive;

@@ -5,7 +5,9 @@
 
 use clap::{Parser, Subcommand};
 use domain::Timestamp;
-use skymeter::commands::{admin, cost, export, load, preflight, rebuild, redrive, replay, sandbox, switch, up, verify};
+use skymeter::commands::{
+    admin, cost, export, keys, load, mail, preflight, rebuild, redrive, replay, sandbox, switch, up, verify,
+};
 use skymeter::installation::Target;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,9 +40,13 @@ enum Command {
     Switch(Switch),
     /// Make the owner of an address an admin, or an ordinary user again.
     Admin(Admin),
+    /// The public keys of access tokens; `retire` withdraws one.
+    Keys(Keys),
+    /// What is to be done about mails.
+    Mail(Mail),
     /// Load prices and servers from CSV files.
     Load(Load),
-    /// Before a deploy: are the secrets there, and the tables of a version this release knows? Changes nothing.
+    /// Before a deploy: do the secrets hold what they should, are the tables of a version this release knows? Changes nothing.
     Preflight(Preflight),
     /// What a fleet costs a month in the cloud, from an hour of it measured here.
     Cost(Cost),
@@ -83,6 +89,48 @@ struct Admin {
     revoke: bool,
     #[command(flatten)]
     on: On,
+}
+
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Keys {
+    #[command(subcommand)]
+    action: Option<KeysAction>,
+    #[command(flatten)]
+    on: On,
+}
+
+#[derive(Subcommand)]
+enum KeysAction {
+    /// Withdraw a key, for ever: tokens that it signed are refused within a minute.
+    Retire {
+        /// Its name, as `skymeter keys` prints it.
+        // A name may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
+        key: String,
+        /// Also the one that signs: nobody signs in until `auth` has another.
+        #[arg(long)]
+        anyway: bool,
+        #[command(flatten)]
+        on: On,
+    },
+}
+
+#[derive(clap::Args)]
+struct Mail {
+    #[command(subcommand)]
+    action: MailAction,
+}
+
+#[derive(Subcommand)]
+enum MailAction {
+    /// Mail an address again that bounced, or whose owner complained.
+    Unsuppress {
+        /// The address.
+        address: String,
+        #[command(flatten)]
+        on: On,
+    },
 }
 
 #[derive(clap::Args)]
@@ -223,11 +271,18 @@ async fn main() -> ExitCode {
         Command::Redrive(on) => redrive::run(&on.into()).await,
         Command::Switch(Switch { to, on }) => switch::run(&on.into(), to == "on").await,
         Command::Admin(Admin { email, revoke, on }) => admin::run(&on.into(), &email, revoke).await,
+        Command::Keys(Keys { action: None, on }) => keys::list(&on.into()).await,
+        Command::Keys(Keys { action: Some(KeysAction::Retire { key, anyway, on }), .. }) => {
+            keys::retire(&on.into(), &key, anyway).await
+        }
+        Command::Mail(Mail { action: MailAction::Unsuppress { address, on } }) => {
+            mail::unsuppress(&on.into(), &address).await
+        }
         Command::Preflight(Preflight { stage, access_key_secret, stripe_secret, paypal_secret }) => {
             let secrets = [
-                ("AccessKeySecretArn", access_key_secret.as_deref()),
-                ("StripeSecretArn", stripe_secret.as_deref()),
-                ("PaypalSecretArn", paypal_secret.as_deref()),
+                preflight::access_key("AccessKeySecretArn", access_key_secret),
+                preflight::stripe("StripeSecretArn", stripe_secret),
+                preflight::paypal("PaypalSecretArn", paypal_secret),
             ];
             preflight::run(&stage, &secrets).await
         }

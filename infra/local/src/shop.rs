@@ -12,7 +12,7 @@ use domain::Timestamp;
 use lifecycle::Lifecycle;
 use mailer::{MailConfig, Mailing};
 use providers::paypal::PAYPAL_CERT_HOSTS;
-use providers::{FollowsSetting, HttpBounds, Mailer, PayPalConfig, Queue, Secret, StripeConfig};
+use providers::{Endpoint, FollowsSetting, Mailer, PayPalConfig, Queue, Secret, StripeConfig};
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -68,12 +68,7 @@ impl Shop {
     /// The data directory's; DynamoDB's.
     pub async fn open(system: &System, data: Option<&DataDir>, addresses: &Addresses) -> anyhow::Result<Self> {
         let kit = Kit::new(health::AREA, system.store.clone(), system.clock.clone());
-        let pem = match data {
-            Some(data) => kept_key(&data.access_key())?,
-            None => Signer::generate_pem()?,
-        };
-        let signer = Signer::from_pem(&pem, kit.clock.now()).context("the key of access tokens")?;
-        kit.store.access_key_add(signer.public()).await?;
+        let signer = signer(&kit, data).await?;
         let mailbox = Mailbox::open(data.map(DataDir::mails).as_deref())?;
         let mailer: Arc<dyn Mailer> = Arc::new(mailbox.clone());
         let mailing = Mailing::new(kit.store.clone(), mailer, mail_config(&addresses.own)?, kit.clock.clone())?;
@@ -132,27 +127,32 @@ impl Shop {
     }
 }
 
-/// The stand-ins' own keys: nothing here is a secret.
 fn cashier_config(kit: &Kit, mails: &Arc<dyn Queue>, addresses: &Addresses) -> CashierConfig {
-    let sandbox = sandbox::Config::default();
-    let (base_url, bounds) = (addresses.sandbox.clone(), HttpBounds::default());
-    let api = StripeConfig { base_url: base_url.clone(), key: Secret::new(sandbox.stripe.secret_key), bounds };
-    let webhook_secrets = sandbox.stripe.webhook_secrets.into_iter().map(Secret::new).collect();
+    let (stripe, paypal) = stand_ins(&Endpoint::new(&addresses.sandbox));
     CashierConfig {
         store: kit.store.clone(),
         clock: kit.clock.clone(),
-        stripe: Some(StripeAccount { api, webhook_secrets }),
-        paypal: Some(PayPalConfig {
-            base_url,
-            client_id: sandbox.paypal.client_id,
-            client_secret: Secret::new(sandbox.paypal.client_secret),
-            webhook_id: sandbox.paypal.webhook_id,
-            cert_hosts: PAYPAL_CERT_HOSTS.map(str::to_owned).to_vec(),
-            bounds: HttpBounds::default(),
-        }),
+        stripe: Some(stripe),
+        paypal: Some(paypal),
         mails: Some(Arc::clone(mails)),
         return_url: format!("{}{FRONTEND}", addresses.own),
     }
+}
+
+/// How to call the stand-ins of both processors, with their own keys: nothing here is a secret.
+#[must_use]
+pub fn stand_ins(endpoint: &Endpoint) -> (StripeAccount, PayPalConfig) {
+    let sandbox::Config { stripe, paypal, .. } = sandbox::Config::default();
+    let api = StripeConfig { endpoint: endpoint.clone(), key: Secret::new(stripe.secret_key) };
+    let webhook_secrets = stripe.webhook_secrets.into_iter().map(Secret::new).collect();
+    let paypal = PayPalConfig {
+        endpoint: endpoint.clone(),
+        client_id: paypal.client_id,
+        client_secret: Secret::new(paypal.client_secret),
+        webhook_id: paypal.webhook_id,
+        cert_hosts: PAYPAL_CERT_HOSTS.map(str::to_owned).to_vec(),
+    };
+    (StripeAccount { api, webhook_secrets }, paypal)
 }
 
 /// Mails of a laptop: their links lead to the mailbox's own pages.
@@ -166,14 +166,33 @@ fn mail_config(own: &str) -> anyhow::Result<MailConfig> {
     Ok(config.checked()?)
 }
 
-/// The private key of a data directory, made at its first use and readable by its owner only.
-fn kept_key(path: &Path) -> anyhow::Result<Secret> {
-    let place = || format!("the key {}", path.display());
-    match fs::read_to_string(path) {
-        Ok(pem) => return Ok(Secret::new(pem)),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(place),
+/// What signs access tokens, known to every area; with a new key where the old one was withdrawn.
+async fn signer(kit: &Kit, data: Option<&DataDir>) -> anyhow::Result<Signer> {
+    let path = data.map(DataDir::access_key);
+    let read = |pem: &Secret| Signer::from_pem(pem, kit.clock.now()).context("the key of access tokens");
+    let kept = path.as_deref().map_or_else(|| Ok(Signer::generate_pem()?), kept_key)?;
+    let signer = read(&kept)?;
+    if kit.store.access_key_add(signer.public()).await? {
+        return Ok(signer);
     }
+    let new = path.as_deref().map_or_else(|| Ok(Signer::generate_pem()?), new_key)?;
+    let signer = read(&new)?;
+    kit.store.access_key_add(signer.public()).await?;
+    Ok(signer)
+}
+
+/// The private key of a data directory, made at its first use.
+fn kept_key(path: &Path) -> anyhow::Result<Secret> {
+    match fs::read_to_string(path) {
+        Ok(pem) => Ok(Secret::new(pem)),
+        Err(error) if error.kind() == ErrorKind::NotFound => new_key(path),
+        Err(error) => Err(error).with_context(|| format!("the key {}", path.display())),
+    }
+}
+
+/// A new private key in its place, readable by its owner only.
+fn new_key(path: &Path) -> anyhow::Result<Secret> {
+    let place = || format!("the key {}", path.display());
     let pem = Signer::generate_pem()?;
     // Whole or not at all: half a key would keep the next start from coming up.
     let written = path.with_extension("new");

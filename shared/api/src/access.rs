@@ -22,6 +22,8 @@ const LEEWAY_SECS: i64 = 5;
 pub const MAX_TOKEN_BYTES: usize = 2_048;
 /// Shortest time between two looks for keys, in seconds: tokens with made-up key names cost no reads.
 const RELOAD_SECS: i64 = 10;
+/// How long keys are believed without another look, in seconds: so long one that was withdrawn may go on holding somewhere.
+pub const KNOWN_SECS: i64 = 60;
 
 /// What a token says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +58,7 @@ pub enum TokenError {
     Store(#[from] StoreError),
 }
 
-/// The public keys, kept in memory and read again when a token names one that is not known.
+/// The public keys, kept in memory; read again when they are old, and when a token names one that is not known.
 #[derive(Clone)]
 pub struct AccessKeys {
     store: Store,
@@ -67,7 +69,29 @@ pub struct AccessKeys {
 #[derive(Default)]
 struct Known {
     keys: HashMap<String, DecodingKey>,
+    /// When they were read.
     read_at: Option<i64>,
+    /// When somebody last began to read them because they were old.
+    renewed_at: Option<i64>,
+    /// And because a token named another.
+    asked_at: Option<i64>,
+}
+
+impl Known {
+    fn is_fresh(&self, now: i64) -> bool {
+        self.read_at.is_some_and(|at| (0..KNOWN_SECS).contains(&(now - at)))
+    }
+
+    /// Whether it is this caller's to read them. Whoever comes while another does, or just did, takes what there is.
+    fn begin_read(&mut self, now: i64) -> bool {
+        let began_at = if self.is_fresh(now) { &mut self.asked_at } else { &mut self.renewed_at };
+        let lately = began_at.is_some_and(|at| (0..RELOAD_SECS).contains(&(now - at)));
+        if lately && !self.keys.is_empty() {
+            return false;
+        }
+        *began_at = Some(now);
+        true
+    }
 }
 
 impl std::fmt::Debug for AccessKeys {
@@ -93,33 +117,44 @@ impl AccessKeys {
         }
         let header = decode_header(token).map_err(|_| TokenError::Invalid)?;
         let kid = header.kid.filter(|_| header.alg == Algorithm::ES256).ok_or(TokenError::Invalid)?;
-        let key = match self.known(&kid) {
-            Some(key) => key,
-            None => self.reload(&kid).await?.ok_or(TokenError::Invalid)?,
-        };
+        let key = self.key(&kid).await?.ok_or(TokenError::Invalid)?;
         check(token, &key, self.clock.now().secs())
     }
 
-    fn known(&self, kid: &str) -> Option<DecodingKey> {
-        let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        known.keys.get(kid).cloned()
+    /// Whether tokens hold that a key of this name signed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn holds(&self, kid: &str) -> Result<bool, StoreError> {
+        Ok(self.key(kid).await?.is_some())
     }
 
-    async fn reload(&self, kid: &str) -> Result<Option<DecodingKey>, StoreError> {
+    async fn key(&self, kid: &str) -> Result<Option<DecodingKey>, StoreError> {
         let now = self.clock.now().secs();
+        if let Some(key) = self.known(kid, now) {
+            return Ok(Some(key));
+        }
         {
             let mut known = self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let lately = known.read_at.is_some_and(|at| (0..RELOAD_SECS).contains(&(now - at)));
-            if lately && !known.keys.is_empty() {
-                return Ok(None);
+            if !known.begin_read(now) {
+                return Ok(known.keys.get(kid).cloned());
             }
-            known.read_at = Some(now);
         }
         let keys = self.store.access_keys().await?;
-        let keys = keys.iter().filter_map(|key| Some((key.kid.clone(), decoding_key(key)?))).collect();
+        let keys = keys.iter().filter_map(|key| Some((key.kid.clone(), decoding_key(key)?)));
+        let keys: HashMap<String, DecodingKey> = keys.collect();
+        let found = keys.get(kid).cloned();
         let mut known = self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        known.keys = keys;
-        Ok(known.keys.get(kid).cloned())
+        // Two may read at once, one for each reason: the later one's stands.
+        if !known.read_at.is_some_and(|at| (1..KNOWN_SECS).contains(&(at - now))) {
+            (known.keys, known.read_at) = (keys, Some(now));
+        }
+        Ok(found)
+    }
+
+    fn known(&self, kid: &str, now: i64) -> Option<DecodingKey> {
+        let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.keys.get(kid).filter(|_| known.is_fresh(now)).cloned()
     }
 }
 

@@ -1,17 +1,14 @@
-//! What handlers take: bodies, queries and ids that have been checked, or a problem that names the field.
+//! What handlers take: bodies and ids that have been checked, or a problem that names the field.
 
 use crate::problem::{FieldError, Problem};
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, RawQuery, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use domain::Id;
 use garde::Validate;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::{Path as FieldPath, Segment};
-
-/// Longest query string that is read, in bytes.
-const MAX_QUERY_BYTES: usize = 4 * 1024;
 
 /// A JSON body that was read and validated. Unknown fields are refused by the type (`deny_unknown_fields`).
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +39,8 @@ pub fn read_json<T: DeserializeOwned + Validate<Context = ()>>(body: &[u8]) -> R
         || Problem::new(StatusCode::BAD_REQUEST, "malformed_json", "The body is not JSON that can be read.");
     let mut json = serde_json::Deserializer::from_slice(body);
     let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        if error.inner().is_data() {
+        // Of a number where a word of a list belongs, serde_json says that it is no JSON.
+        if error.inner().is_data() || serde_json::from_slice::<IgnoredAny>(body).is_ok() {
             let (pointer, detail) = (pointer(error.path(), error.inner()), sentence(error.inner()));
             Problem::fields(vec![FieldError::body(pointer, detail)])
         } else {
@@ -70,7 +68,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
 }
 
-/// The path of a bad field; of an unknown field, its own.
+/// The path of a bad field; of one that is unknown, missing or there twice, its own.
 fn pointer(path: &FieldPath, error: &serde_json::Error) -> String {
     let mut pointer = path.iter().fold(String::new(), |pointer, segment| match segment {
         Segment::Seq { index } => format!("{pointer}/{index}"),
@@ -78,14 +76,18 @@ fn pointer(path: &FieldPath, error: &serde_json::Error) -> String {
         Segment::Enum { variant } => format!("{pointer}/{}", escape(variant)),
         Segment::Unknown => pointer,
     });
-    let text = error.to_string();
-    let field = |start: &str| text.strip_prefix(start).and_then(|rest| rest.split('`').next()).map(escape);
-    if let Some(name) = field("unknown field `").or_else(|| field("missing field `"))
+    if let Some(name) = named_field(&error.to_string()).map(escape)
         && !pointer.ends_with(&format!("/{name}"))
     {
         pointer = format!("{pointer}/{name}");
     }
     pointer
+}
+
+/// The field that serde names where its path does not lead to it.
+pub(crate) fn named_field(text: &str) -> Option<&str> {
+    let field = |start: &str| text.strip_prefix(start).and_then(|rest| rest.split('`').next());
+    ["unknown field `", "missing field `", "duplicate field `"].into_iter().find_map(field)
 }
 
 /// RFC 6901, 3.
@@ -97,41 +99,8 @@ fn escape(key: &str) -> String {
 fn sentence(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    let text = if error.is_data() { text } else { "it is not of the right type" };
     text.chars().take(300).collect()
-}
-
-/// The query string, read and validated. Unknown parameters are refused by the type.
-#[derive(Clone, Copy, Debug)]
-pub struct Query<T>(pub T);
-
-impl<T, S> FromRequestParts<S> for Query<T>
-where
-    T: DeserializeOwned + Validate<Context = ()>,
-    S: Send + Sync,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(RawQuery(query)) = RawQuery::from_request_parts(parts, state).await;
-        let query = query.unwrap_or_default();
-        if query.len() > MAX_QUERY_BYTES {
-            return Err(Problem::parameter("query", "it is too long"));
-        }
-        let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
-        let value: T = serde_path_to_error::deserialize(pairs).map_err(|error| {
-            let text: String = error.inner().to_string().chars().take(300).collect();
-            let name = text.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()).map(str::to_owned);
-            Problem::parameter(name.unwrap_or_else(|| error.path().to_string()), text)
-        })?;
-        value.validate().map_err(|report| {
-            let mut errors =
-                report.iter().map(|(path, error)| FieldError::parameter(path.to_string(), error.message()));
-            errors.next().map_or_else(Problem::not_found, |first| {
-                Problem::parameter("", "").with_errors(std::iter::once(first).chain(errors).collect())
-            })
-        })?;
-        Ok(Self(value))
-    }
 }
 
 /// The one id of a path. A text that cannot be an id names nothing: 404.

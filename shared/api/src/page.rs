@@ -15,7 +15,7 @@ pub const MAX_LIMIT: u32 = 100;
 /// Longest cursor that is looked at, in bytes.
 const MAX_CURSOR_BYTES: usize = 2_048;
 
-/// How many, and from where: for lists without filters. Others have the same two fields.
+/// How many, and from where. Lists with filters take it beside their own parameters, see [`crate::Queries`].
 #[derive(Clone, Debug, Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -28,6 +28,14 @@ pub struct PageParams {
     /// `next_cursor` of the page before.
     #[garde(length(max = MAX_CURSOR_BYTES))]
     pub cursor: Option<String>,
+}
+
+impl PageParams {
+    /// `limit` as a length.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        usize::try_from(self.limit).unwrap_or(1)
+    }
 }
 
 /// What `limit` is where it is missing, for `#[serde(default)]`.

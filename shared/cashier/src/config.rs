@@ -6,11 +6,15 @@ use api::{Clock, secret};
 use aws_config::SdkConfig;
 use providers::paypal::{PAYPAL_CERT_HOSTS, PAYPAL_URL};
 use providers::stripe::STRIPE_URL;
-use providers::{ClientError, HttpBounds, PayPal, PayPalConfig, Queue, Secret, Stripe, StripeConfig};
+use providers::{ClientError, Endpoint, PayPal, PayPalConfig, Queue, Secret, Stripe, StripeConfig};
 use serde::Deserialize;
 use std::sync::Arc;
 use store::Store;
 
+/// The ARN of Stripe's secret.
+const STRIPE: &str = "STRIPE_SECRET_ARN";
+/// The ARN of PayPal's.
+const PAYPAL: &str = "PAYPAL_SECRET_ARN";
 /// Webhook secrets that may hold at once: enough to rotate.
 const MAX_WEBHOOK_SECRETS: usize = 4;
 
@@ -73,12 +77,12 @@ impl Cashier {
         clock: Clock,
         mails: Option<Arc<dyn Queue>>,
     ) -> Result<Self, StartError> {
-        let stripe = match optional("STRIPE_SECRET_ARN") {
-            Some(arn) => Some(read_stripe(&secret::fetch(sdk, "STRIPE_SECRET_ARN", &arn).await?)?),
+        let stripe = match optional(STRIPE) {
+            Some(arn) => Some(read_stripe(STRIPE, &secret::fetch(sdk, STRIPE, &arn).await?)?),
             None => None,
         };
-        let paypal = match optional("PAYPAL_SECRET_ARN") {
-            Some(arn) => Some(read_paypal(&secret::fetch(sdk, "PAYPAL_SECRET_ARN", &arn).await?)?),
+        let paypal = match optional(PAYPAL) {
+            Some(arn) => Some(read_paypal(PAYPAL, &secret::fetch(sdk, PAYPAL, &arn).await?)?),
             None => None,
         };
         let return_url = required("PAYMENT_RETURN_URL")?;
@@ -107,8 +111,11 @@ struct PayPalSecret {
     webhook_id: String,
 }
 
-fn read_stripe(secret: &Secret) -> Result<StripeAccount, StartError> {
-    let name = "STRIPE_SECRET_ARN";
+/// Stripe's account, from the text of its secret. `name` is the setting that refers to it, for the error.
+///
+/// # Errors
+/// [`StartError::Malformed`].
+pub fn read_stripe(name: &'static str, secret: &Secret) -> Result<StripeAccount, StartError> {
     let StripeSecret { key, webhook_secrets } = secret::json(secret, name)?;
     if key.is_empty() || webhook_secrets.iter().any(String::is_empty) {
         return Err(StartError::Malformed { name, why: "a key or webhook secret is empty" });
@@ -116,26 +123,28 @@ fn read_stripe(secret: &Secret) -> Result<StripeAccount, StartError> {
     if webhook_secrets.is_empty() || webhook_secrets.len() > MAX_WEBHOOK_SECRETS {
         return Err(StartError::Malformed { name, why: "it holds one to four webhook secrets" });
     }
-    let base_url = optional("STRIPE_BASE_URL").unwrap_or_else(|| STRIPE_URL.to_owned());
+    let endpoint = Endpoint::new(optional("STRIPE_BASE_URL").unwrap_or_else(|| STRIPE_URL.to_owned()));
     Ok(StripeAccount {
-        api: StripeConfig { base_url, key: Secret::new(key), bounds: HttpBounds::default() },
+        api: StripeConfig { endpoint, key: Secret::new(key) },
         webhook_secrets: webhook_secrets.into_iter().map(Secret::new).collect(),
     })
 }
 
-fn read_paypal(secret: &Secret) -> Result<PayPalConfig, StartError> {
-    let name = "PAYPAL_SECRET_ARN";
+/// PayPal's, as [`read_stripe`].
+///
+/// # Errors
+/// [`StartError::Malformed`].
+pub fn read_paypal(name: &'static str, secret: &Secret) -> Result<PayPalConfig, StartError> {
     let PayPalSecret { client_id, client_secret, webhook_id } = secret::json(secret, name)?;
     if [&client_id, &client_secret, &webhook_id].into_iter().any(String::is_empty) {
         return Err(StartError::Malformed { name, why: "a part of it is empty" });
     }
     Ok(PayPalConfig {
-        base_url: optional("PAYPAL_BASE_URL").unwrap_or_else(|| PAYPAL_URL.to_owned()),
+        endpoint: Endpoint::new(optional("PAYPAL_BASE_URL").unwrap_or_else(|| PAYPAL_URL.to_owned())),
         client_id,
         client_secret: Secret::new(client_secret),
         webhook_id,
         cert_hosts: PAYPAL_CERT_HOSTS.map(str::to_owned).to_vec(),
-        bounds: HttpBounds::default(),
     })
 }
 
@@ -149,7 +158,7 @@ mod tests {
 
     #[test]
     fn secrets_that_are_none_are_refused_and_never_shown() {
-        let stripe = |text: &str| read_stripe(&Secret::new(text));
+        let stripe = |text: &str| read_stripe(STRIPE, &Secret::new(text));
         let good = stripe(r#"{"key":"sk_test_1","webhook_secrets":["whsec_1","whsec_2"]}"#).unwrap();
         assert_eq!(good.webhook_secrets.len(), 2);
         assert!(!format!("{good:?}").contains("sk_test_1") && !format!("{good:?}").contains("whsec"));
@@ -164,6 +173,6 @@ mod tests {
             let error = stripe(wrong).unwrap_err().to_string();
             assert!(error.contains("STRIPE_SECRET_ARN") && !error.contains("sk_test_1"), "{error}");
         }
-        assert!(read_paypal(&Secret::new(r#"{"client_id":"a","client_secret":"b","webhook_id":""}"#)).is_err());
+        assert!(read_paypal(PAYPAL, &Secret::new(r#"{"client_id":"a","client_secret":"b","webhook_id":""}"#)).is_err());
     }
 }

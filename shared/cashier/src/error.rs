@@ -1,6 +1,6 @@
 //! What can go wrong at the counter: for the caller in words, for the operator in the log.
 
-use api::Problem;
+use api::{FieldError, Problem};
 use axum::http::StatusCode;
 use domain::payment::{Decline, Processor, PurchaseError, RefundError};
 use providers::CallError;
@@ -64,6 +64,21 @@ fn refused(why: &str) -> Problem {
     Problem::new(StatusCode::CONFLICT, "processor_refused", format!("The payment processor refused it: {why}."))
 }
 
+/// Why a refund cannot be made; of an amount, where it stands in the body.
+fn not_refundable(error: RefundError) -> Problem {
+    let detail = format!("It cannot be refunded: {error}.");
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not_refundable", detail);
+    match error {
+        RefundError::NotAnAmount | RefundError::TooMuch(_) => {
+            problem.with_errors(vec![FieldError::body("/amount", error.to_string())])
+        }
+        RefundError::NothingLeft | RefundError::TooMany => problem,
+        RefundError::Differs => {
+            Problem::new(StatusCode::CONFLICT, "key_reused", format!("It cannot be done: {error}."))
+        }
+    }
+}
+
 /// Statuses that say something about our account or our speed, not about the payment.
 fn is_our_fault(status: u16) -> bool {
     matches!(status, 401 | 403 | 408 | 425 | 429)
@@ -92,14 +107,7 @@ impl From<CashierError> for Problem {
                 refused(Decline::of(&code).words())
             }
             CashierError::Purchase(error) => Self::field("/amount", error.to_string()),
-            CashierError::Refund(error @ RefundError::Differs) => {
-                Self::new(StatusCode::CONFLICT, "key_reused", format!("It cannot be done: {error}."))
-            }
-            CashierError::Refund(error) => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "not_refundable",
-                format!("It cannot be refunded: {error}."),
-            ),
+            CashierError::Refund(error) => not_refundable(error),
             CashierError::State(detail) => Self::new(StatusCode::CONFLICT, "wrong_state", detail),
         }
     }

@@ -12,6 +12,7 @@ mod buy;
 mod config;
 mod confirm;
 mod error;
+pub mod limits;
 mod methods;
 mod paypal;
 mod refund;
@@ -23,7 +24,7 @@ mod top_up;
 pub mod webhook;
 
 pub use buy::{Purchase, Started};
-pub use config::{CashierConfig, StripeAccount};
+pub use config::{CashierConfig, StripeAccount, read_paypal, read_stripe};
 pub use error::CashierError;
 pub use methods::SavedMethod;
 pub use providers::is_object_id;

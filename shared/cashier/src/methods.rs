@@ -3,7 +3,11 @@
 use crate::{Cashier, CashierError};
 use domain::payment::Processor;
 use domain::{Id, Timestamp};
+use providers::CallError;
 use providers::stripe::StripeMethod;
+
+/// Lists of methods that are forgotten at once.
+const MAX_LISTS: usize = 5;
 
 /// A saved method.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,12 +50,9 @@ impl Cashier {
     /// [`CashierError::NotFound`] where it is not; the store's or the processor's.
     pub async fn method_of(&self, customer: &Id, method: &str) -> Result<SavedMethod, CashierError> {
         let name = self.store.processor_customer(Processor::Stripe, customer).await?.ok_or(CashierError::NotFound)?;
-        match self.stripe()?.method(method).await {
-            Ok(found) if found.customer.as_deref() == Some(&name) => Ok(saved(found)),
-            Ok(_) => Err(CashierError::NotFound),
-            Err(error) if error.refusal().is_some_and(|refusal| refusal.status == 404) => Err(CashierError::NotFound),
-            Err(error) => Err(CashierError::of(error)),
-        }
+        let found = unless_gone(self.stripe()?.method(method).await)?;
+        let theirs = found.filter(|found| found.customer.as_deref() == Some(&name));
+        theirs.map(saved).ok_or(CashierError::NotFound)
     }
 
     /// Forgets a customer's saved method, for ever.
@@ -61,6 +62,35 @@ impl Cashier {
     pub async fn method_delete(&self, customer: &Id, method: &str) -> Result<(), CashierError> {
         let found = self.method_of(customer, method).await?;
         self.stripe()?.detach_method(&found.id).await.map_err(CashierError::of)
+    }
+
+    /// Forgets all of a customer's saved methods, for ever. `false` where more may be left: call again.
+    ///
+    /// # Errors
+    /// As [`Cashier::methods`]; then some may be left.
+    pub async fn methods_forget(&self, customer: &Id) -> Result<bool, CashierError> {
+        let Some(stripe) = self.stripe.as_deref() else { return Ok(true) };
+        let Some(name) = self.store.processor_customer(Processor::Stripe, customer).await? else { return Ok(true) };
+        for _ in 0..MAX_LISTS {
+            // Whom Stripe does not know, it keeps nothing of.
+            let methods = unless_gone(stripe.methods(&name).await)?.unwrap_or_default();
+            if methods.is_empty() {
+                return Ok(true);
+            }
+            for method in methods {
+                unless_gone(stripe.detach_method(&method.id).await)?;
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// What was found; nothing where the processor has no such thing.
+fn unless_gone<T>(answer: Result<T, CallError>) -> Result<Option<T>, CashierError> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.refusal().is_some_and(|refusal| refusal.status == 404) => Ok(None),
+        Err(error) => Err(CashierError::of(error)),
     }
 }
 

@@ -5,11 +5,12 @@
 //! or the processor does not answer, nor do we, well: the event is sent again.
 
 mod paypal;
+mod post_back;
 mod stripe;
 
 use crate::settle::Reason;
 use crate::{Cashier, CashierError};
-use api::Problem;
+use api::{ClientIp, FieldError, Problem};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -29,6 +30,10 @@ pub enum WebhookError {
     /// It is not the processor's, or too old.
     #[error("it is not the processor's: {0}")]
     Forged(String),
+    /// Nobody was asked whether it is the processor's: too many were not, or too many came. It may come again in so many
+    /// seconds.
+    #[error("too many came")]
+    TooMany(i64),
     /// It is the processor's, and not of the form.
     #[error("it is not an event")]
     Malformed,
@@ -49,17 +54,24 @@ impl From<store::StoreError> for WebhookError {
     }
 }
 
-impl From<WebhookError> for Problem {
-    fn from(error: WebhookError) -> Self {
-        match error {
-            WebhookError::Forged(why) => {
+impl WebhookError {
+    /// What its sender is told; `signature` is the header that stands for the signature. Why it does not hold, the log knows.
+    fn problem(self, signature: &'static str) -> Problem {
+        match self {
+            Self::Forged(why) => {
                 tracing::warn!(why, "a webhook was refused");
-                Self::new(StatusCode::BAD_REQUEST, "invalid_signature", "The signature does not hold.")
+                let problem =
+                    Problem::new(StatusCode::BAD_REQUEST, "invalid_signature", "The signature does not hold.");
+                problem.with_errors(vec![FieldError::parameter(signature, "it is not a signature of this body")])
             }
-            WebhookError::Malformed => Self::new(StatusCode::BAD_REQUEST, "malformed_event", "This is not an event."),
-            WebhookError::Failed(error) => {
+            Self::TooMany(secs) => {
+                tracing::warn!(why = "too many came", "a webhook was refused");
+                Problem::too_many(secs)
+            }
+            Self::Malformed => Problem::new(StatusCode::BAD_REQUEST, "malformed_event", "This is not an event."),
+            Self::Failed(error) => {
                 tracing::error!(error = %error, "a webhook could not be dealt with");
-                Self::of(StatusCode::SERVICE_UNAVAILABLE)
+                Problem::of(StatusCode::SERVICE_UNAVAILABLE)
             }
         }
     }
@@ -82,16 +94,23 @@ pub fn routes() -> Router<Cashier> {
 /// # Errors
 /// 400 where the signature does not hold, 503 where it must come again.
 pub async fn stripe(State(cashier): State<Cashier>, headers: HeaderMap, body: Bytes) -> Result<Json<Taken>, Problem> {
-    cashier.stripe_webhook(one(&headers, "stripe-signature"), &body).await?;
+    let taken = cashier.stripe_webhook(one(&headers, "stripe-signature"), &body).await;
+    taken.map_err(|error| error.problem("Stripe-Signature"))?;
     Ok(Json(Taken { received: true }))
 }
 
 /// Takes an event of PayPal.
 ///
 /// # Errors
-/// As [`stripe()`].
-pub async fn paypal(State(cashier): State<Cashier>, headers: HeaderMap, body: Bytes) -> Result<Json<Taken>, Problem> {
-    cashier.paypal_webhook(&|name| one(&headers, name), &body).await?;
+/// As [`stripe()`]; 429 where too many came that were forged.
+pub async fn paypal(
+    State(cashier): State<Cashier>,
+    ip: ClientIp,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Taken>, Problem> {
+    let taken = cashier.paypal_webhook(ip, &|name| one(&headers, name), &body).await;
+    taken.map_err(|error| error.problem("PayPal-Transmission-Sig"))?;
     Ok(Json(Taken { received: true }))
 }
 

@@ -21,6 +21,10 @@ pub enum Template {
     Reset,
     /// Somebody registered with an address that has an account.
     RegisteredAlready,
+    /// Confirm the address that is to take the place of another: `token`, `valid_for`.
+    ConfirmEmail,
+    /// The account has another address, said to the one it had: `at`; perhaps `address` (from where).
+    EmailChanged,
     /// The password was changed: `at`; perhaps `address` (from where), `api_keys` (a sentence on what became of them).
     PasswordChanged,
     /// A sign-in from a device that was not seen before: `at`; perhaps `address`, `device`.
@@ -46,11 +50,13 @@ pub struct Params {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Welcome,
         Self::Verify,
         Self::Reset,
         Self::RegisteredAlready,
+        Self::ConfirmEmail,
+        Self::EmailChanged,
         Self::PasswordChanged,
         Self::NewSignIn,
         Self::ApiKeyCreated,
@@ -67,6 +73,8 @@ impl Template {
             Self::Verify => "verify",
             Self::Reset => "reset",
             Self::RegisteredAlready => "registered_already",
+            Self::ConfirmEmail => "confirm_email",
+            Self::EmailChanged => "email_changed",
             Self::PasswordChanged => "password_changed",
             Self::NewSignIn => "new_sign_in",
             Self::ApiKeyCreated => "api_key_created",
@@ -81,7 +89,8 @@ impl Template {
     pub fn params(self) -> Params {
         let (required, optional): (&[&str], &[&str]) = match self {
             Self::Welcome | Self::RegisteredAlready => (&[], &[]),
-            Self::Verify | Self::Reset => (&["token", "valid_for"], &[]),
+            Self::Verify | Self::Reset | Self::ConfirmEmail => (&["token", "valid_for"], &[]),
+            Self::EmailChanged => (&["at"], &["address"]),
             Self::PasswordChanged => (&["at"], &["address", "api_keys"]),
             Self::NewSignIn => (&["at"], &["address", "device"]),
             Self::ApiKeyCreated => (&["key", "scopes", "at"], &["address"]),

@@ -8,6 +8,8 @@
 
 mod amount;
 mod decline;
+mod facts;
+mod pages;
 mod posted;
 mod refund;
 pub mod settle;
@@ -19,12 +21,10 @@ pub use amount::{
     to_cents, to_decimal,
 };
 pub use decline::Decline;
+pub use facts::{Capture, Claims, DisputeFact, DisputeState, Facts, RefundFact, RefundState, Reported, State};
 pub use posted::PostedPage;
 pub use refund::{MAX_REFUNDS, Refund, RefundError, RefundRequest, RefundStatus};
-pub use settle::{
-    Absorbed, Capture, Claims, DisputeFact, DisputeState, Facts, Mismatch, Posting, RefundFact, RefundState, Reported,
-    State,
-};
+pub use settle::{Absorbed, Mismatch, Posting};
 
 use crate::money::{Amount, Unit};
 use crate::time::Timestamp;

@@ -3,13 +3,21 @@
 //! Owns: when a call is tried again, and what is known about it when it failed: that nothing was done, that it was refused, or
 //! that nobody knows. Does *not* know what a call is about.
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+mod call;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use crate::secret::Secret;
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, StatusCode, Url, redirect};
 use serde_json::Value;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+
+pub(crate) use call::{Call, FORM, JSON};
+pub use call::{CallError, Refusal};
 
 /// Largest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 2 * 1024 * 1024;
@@ -21,29 +29,6 @@ const MAX_DETAIL_CHARS: usize = 300;
 const KEY_OF_ANOTHER: &str = "idempotency_error";
 /// Who calls.
 const USER_AGENT: &str = concat!("skymeter/", env!("CARGO_PKG_VERSION"));
-
-/// A secret. It is shown nowhere.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// From its text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// Its text, for the one place that needs it.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(hidden)")
-    }
-}
 
 /// The bounds of calls.
 #[derive(Clone, Copy, Debug)]
@@ -72,113 +57,56 @@ impl Default for HttpBounds {
     }
 }
 
-/// A refusal: the processor understood, and did nothing. The words are for an operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The HTTP status.
-    pub status: u16,
-    /// The processor's code, such as `card_declined`.
-    pub code: String,
-    /// Its words.
-    pub detail: String,
-    /// All of its answer.
-    pub body: Value,
-}
-
-/// A call that did not succeed. For an operator's log.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    /// It was refused: nothing was done.
-    #[error("{service} refused {path}: {} {} {}", .refusal.status, .refusal.code, .refusal.detail)]
-    Refused {
-        /// Who.
-        service: &'static str,
-        /// What was called.
-        path: String,
-        /// What was answered.
-        refusal: Box<Refusal>,
-    },
-    /// It was not reached, or too busy: nothing was done.
-    #[error("{service} did not take {path}: {detail}")]
-    NotDone {
-        /// Who.
-        service: &'static str,
-        /// What was called.
-        path: String,
-        /// Why.
-        detail: String,
-    },
-    /// The answer was lost, or cannot be understood: whether it was done is unknown.
-    #[error("{service} may have done {path}: {detail}")]
-    Unknown {
-        /// Who.
-        service: &'static str,
-        /// What was called.
-        path: String,
-        /// What happened.
-        detail: String,
-    },
-}
-
-impl CallError {
-    /// The refusal, if it is one.
-    #[must_use]
-    pub fn refusal(&self) -> Option<&Refusal> {
-        match self {
-            Self::Refused { refusal, .. } => Some(refusal),
-            Self::NotDone { .. } | Self::Unknown { .. } => None,
-        }
-    }
-}
-
-/// What is sent.
+/// Where a service is, and how it may be called.
 #[derive(Clone, Debug)]
-pub(crate) struct Call {
-    pub method: Method,
-    pub path: String,
-    pub query: Vec<(&'static str, String)>,
-    pub headers: HeaderMap,
-    pub body: Option<(&'static str, Vec<u8>)>,
-    /// Whether sending it twice does it once.
-    pub repeatable: bool,
+pub struct Endpoint {
+    /// The URL its paths are added to.
+    pub base_url: String,
+    /// Bounds of calls.
+    pub bounds: HttpBounds,
 }
 
-impl Call {
-    pub fn get(path: impl Into<String>) -> Self {
-        Self::new(Method::GET, path)
-    }
-
-    pub fn post(path: impl Into<String>) -> Self {
-        Self::new(Method::POST, path)
-    }
-
-    fn new(method: Method, path: impl Into<String>) -> Self {
-        let repeatable = method == Method::GET;
-        Self { method, path: path.into(), query: Vec::new(), headers: HeaderMap::new(), body: None, repeatable }
-    }
-
-    pub fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((name, value.into()));
-        self
+impl Endpoint {
+    /// At a URL, with the usual bounds.
+    pub fn new(base_url: impl Into<String>) -> Self {
+        Self { base_url: base_url.into(), bounds: HttpBounds::default() }
     }
 }
 
-/// How a service words its refusals: code and detail.
-pub(crate) type Wording = fn(&Value) -> (String, String);
+/// What one service has otherwise than the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Service {
+    /// Its name.
+    pub name: &'static str,
+    /// Its code for an object that is not there.
+    pub no_object: &'static str,
+    /// How it words its refusals: code and detail.
+    pub wording: fn(&Value) -> (String, String),
+}
+
+impl Service {
+    /// The value of an `authorization` header; no log shows it.
+    pub fn authorization(self, scheme: &str, credentials: &Secret) -> Result<HeaderValue, ClientError> {
+        let detail = || "its credentials cannot stand in a header".to_owned();
+        let value = HeaderValue::from_str(&format!("{scheme} {}", credentials.expose()));
+        let mut value = value.map_err(|_| ClientError { service: self.name, detail: detail() })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
 
 /// A service's API.
 pub(crate) struct Http {
-    service: &'static str,
+    service: Service,
     client: Client,
     base: Url,
     bounds: HttpBounds,
     permits: Semaphore,
-    wording: Wording,
 }
 
 impl fmt::Debug for Http {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Http({} at {})", self.service, self.base)
+        write!(f, "Http({} at {})", self.service.name, self.base)
     }
 }
 
@@ -201,9 +129,10 @@ enum Try {
 }
 
 impl Http {
-    pub fn new(service: &'static str, base: &str, bounds: HttpBounds, wording: Wording) -> Result<Self, ClientError> {
-        let fail = |detail: String| ClientError { service, detail };
-        let base = Url::parse(base).map_err(|e| fail(format!("its base URL is none: {e}")))?;
+    pub fn new(service: Service, endpoint: &Endpoint) -> Result<Self, ClientError> {
+        let bounds = endpoint.bounds;
+        let fail = |detail: String| ClientError { service: service.name, detail };
+        let base = Url::parse(&endpoint.base_url).map_err(|e| fail(format!("its base URL is none: {e}")))?;
         if !matches!(base.scheme(), "https" | "http") || base.host_str().is_none() {
             return Err(fail("its base URL begins with https:// or http:// and has a host".to_owned()));
         }
@@ -214,7 +143,7 @@ impl Http {
             .redirect(redirect::Policy::none())
             .build()
             .map_err(|e| fail(e.to_string()))?;
-        Ok(Self { service, client, base, bounds, permits: Semaphore::new(bounds.concurrency), wording })
+        Ok(Self { service, client, base, bounds, permits: Semaphore::new(bounds.concurrency) })
     }
 
     /// Calls, again where that is safe and may help.
@@ -236,7 +165,7 @@ impl Http {
             };
             let wait = self.pause(attempt, asked);
             if !again || attempt >= self.bounds.tries || wait > MAX_WAIT || began.elapsed() + wait > self.bounds.total {
-                let (service, path) = (self.service, call.path.clone());
+                let (service, path) = (self.service.name, call.path.clone());
                 return Err(if maybe_done {
                     CallError::Unknown { service, path, detail }
                 } else {
@@ -287,20 +216,39 @@ impl Http {
     /// What is no success. It says that nothing was done by this try, not what an earlier one did; and what is neither a
     /// success nor a refusal says nothing at all.
     fn refused(&self, call: &Call, status: StatusCode, body: Value, maybe_done: bool) -> CallError {
-        let (code, detail) = (self.wording)(&body);
+        let (code, detail) = (self.service.wording)(&body);
         let is_unsaid = !status.is_client_error() || code == KEY_OF_ANOTHER;
         if is_unsaid || (maybe_done && call.method != Method::GET) {
             let detail = format!("{status} {code} {detail}").chars().take(MAX_DETAIL_CHARS).collect();
-            return CallError::Unknown { service: self.service, path: call.path.clone(), detail };
+            return CallError::Unknown { service: self.service.name, path: call.path.clone(), detail };
         }
         let short = |text: String| text.chars().take(MAX_DETAIL_CHARS).collect();
         let refusal = Refusal { status: status.as_u16(), code: short(code), detail: short(detail), body };
-        CallError::Refused { service: self.service, path: call.path.clone(), refusal: Box::new(refusal) }
+        CallError::Refused { service: self.service.name, path: call.path.clone(), refusal: Box::new(refusal) }
     }
 
     /// What was answered is not what was documented: it was done, and nobody knows how.
     pub fn malformed(&self, path: &str, what: &str) -> CallError {
-        CallError::Unknown { service: self.service, path: path.to_owned(), detail: format!("the answer has no {what}") }
+        CallError::Unknown {
+            service: self.service.name,
+            path: path.to_owned(),
+            detail: format!("the answer has no {what}"),
+        }
+    }
+
+    /// A part of an answer that must be there.
+    pub fn read<T>(&self, path: &str, value: Option<T>) -> Result<T, CallError> {
+        value.ok_or_else(|| self.malformed(path, "fields that must be there"))
+    }
+
+    /// The path of an object, or of what is done with it. A text that cannot be an id names nothing.
+    pub fn path(&self, collection: &str, id: &str, action: &str) -> Result<String, CallError> {
+        if is_object_id(id) {
+            return Ok(format!("{collection}/{id}{action}"));
+        }
+        let (code, detail) = (self.service.no_object.to_owned(), "it is no id".to_owned());
+        let refusal = Box::new(Refusal { status: 404, code, detail, body: Value::Null });
+        Err(CallError::Refused { service: self.service.name, path: collection.to_owned(), refusal })
     }
 
     fn pause(&self, attempt: u32, asked: Option<Duration>) -> Duration {
@@ -350,61 +298,4 @@ pub fn is_object_id(text: &str) -> bool {
 /// A field that must be an object id.
 pub(crate) fn object_id(value: &Value, pointer: &str) -> Option<String> {
     text(value, pointer).filter(|id| is_object_id(id)).map(str::to_owned)
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    /// The URL of a service that gives these answers, one for each connection; of an empty one the connection is closed.
-    pub(crate) async fn service(answers: &'static [&'static str]) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            for answer in answers {
-                let (mut stream, _) = listener.accept().await.unwrap();
-                let mut request = [0; 4_096];
-                assert!(stream.read(&mut request).await.unwrap() > 0);
-                let (status, body) = answer.split_once(' ').unwrap_or((answer, ""));
-                if !answer.is_empty() {
-                    let length = body.len();
-                    let head =
-                        format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
-                    stream.write_all(head.as_bytes()).await.unwrap();
-                }
-            }
-        });
-        url
-    }
-
-    async fn http(answers: &'static [&'static str]) -> Http {
-        let bounds = HttpBounds { pause: Duration::from_millis(1), ..HttpBounds::default() };
-        let wording = |body: &Value| (text(body, "/code").unwrap_or_default().to_owned(), String::new());
-        Http::new("test", &service(answers).await, bounds, wording).unwrap()
-    }
-
-    async fn post(answers: &'static [&'static str]) -> CallError {
-        let call = Call { repeatable: true, ..Call::post("/x") };
-        http(answers).await.call(&call).await.unwrap_err()
-    }
-
-    #[tokio::test]
-    async fn a_refusal_is_one_only_where_nothing_can_have_been_done_before() {
-        let refused = post(&[r#"402 {"code":"card_declined"}"#]).await;
-        assert_eq!(refused.refusal().unwrap().code, "card_declined");
-        for answers in [
-            &["", r#"402 {"code":"card_declined"}"#][..],
-            &["500 {}", r#"402 {"code":"card_declined"}"#],
-            &[r#"400 {"code":"idempotency_error"}"#],
-            &[r#"302 {"code":"x"}"#],
-        ] {
-            let error = post(answers).await;
-            assert!(matches!(error, CallError::Unknown { .. }), "{answers:?} {error:?}");
-        }
-        // What only reads has done nothing, however often.
-        let missing = http(&["", "404 {}"]).await.call(&Call::get("/x")).await.unwrap_err();
-        assert_eq!(missing.refusal().unwrap().status, 404);
-    }
 }

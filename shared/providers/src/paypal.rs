@@ -6,7 +6,8 @@
 mod answer;
 pub mod transmission;
 
-use crate::http::{Call, CallError, ClientError, Http, HttpBounds, Secret, is_object_id, object_id, text};
+use crate::http::{Call, CallError, ClientError, Endpoint, FORM, Http, JSON, Service, object_id, text};
+use crate::secret::Secret;
 use answer::{read_capture, read_dispute, read_order, read_refund};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,15 +33,13 @@ const TOKEN_MARGIN: Duration = Duration::from_secs(60);
 const TOKEN_MOST: Duration = Duration::from_secs(9 * 3_600);
 /// Disputes of a capture that are read, PayPal's bound for one page.
 const MAX_DISPUTES: usize = 50;
-const SERVICE: &str = "PayPal";
-const FORM: &str = "application/x-www-form-urlencoded";
-const JSON: &str = "application/json";
+const SERVICE: Service = Service { name: "PayPal", no_object: "RESOURCE_NOT_FOUND", wording };
 
 /// How to reach an app.
 #[derive(Clone, Debug)]
 pub struct PayPalConfig {
     /// [`PAYPAL_URL`], or a stand-in.
-    pub base_url: String,
+    pub endpoint: Endpoint,
     /// The app's id.
     pub client_id: String,
     /// Its secret.
@@ -49,8 +48,6 @@ pub struct PayPalConfig {
     pub webhook_id: String,
     /// Hosts of certificates, usually [`PAYPAL_CERT_HOSTS`].
     pub cert_hosts: Vec<String>,
-    /// Bounds of calls.
-    pub bounds: HttpBounds,
 }
 
 /// An order to be made.
@@ -66,6 +63,12 @@ pub struct NewOrder<'a> {
     pub return_url: &'a str,
     /// And after not agreeing.
     pub cancel_url: &'a str,
+}
+
+/// What [`PayPal::is_ours`] asks: a webhook that costs a call to be told from a forged one.
+#[derive(Debug)]
+pub struct Question {
+    body: Vec<u8>,
 }
 
 struct Token {
@@ -95,12 +98,9 @@ impl PayPal {
     /// The base URL is none, or the credentials cannot stand in a header.
     pub fn new(config: &PayPalConfig) -> Result<Self, ClientError> {
         let credentials = format!("{}:{}", config.client_id, config.client_secret.expose());
-        let mut basic = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(credentials))).map_err(|_| {
-            ClientError { service: SERVICE, detail: "its credentials cannot stand in a header".to_owned() }
-        })?;
-        basic.set_sensitive(true);
+        let basic = SERVICE.authorization("Basic", &Secret::new(STANDARD.encode(credentials)))?;
         Ok(Self {
-            http: Http::new(SERVICE, &config.base_url, config.bounds, wording)?,
+            http: Http::new(SERVICE, &config.endpoint)?,
             basic,
             webhook_id: config.webhook_id.clone(),
             cert_hosts: config.cert_hosts.clone(),
@@ -124,8 +124,7 @@ impl PayPal {
         let wrong = || self.http.malformed(path, "access_token");
         let token = text(&answer, "/access_token").ok_or_else(wrong)?;
         let secs = answer.get("expires_in").and_then(Value::as_u64).ok_or_else(wrong)?;
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| wrong())?;
-        authorization.set_sensitive(true);
+        let authorization = SERVICE.authorization("Bearer", &Secret::new(token)).map_err(|_| wrong())?;
         let life = Duration::from_secs(secs).min(TOKEN_MOST).saturating_sub(TOKEN_MARGIN);
         *held = Some(Token { authorization: authorization.clone(), until: Instant::now() + life });
         Ok(authorization)
@@ -158,10 +157,6 @@ impl PayPal {
         self.call(Call { headers, body: Some((JSON, body)), repeatable: key.is_some(), ..Call::post(path) }).await
     }
 
-    fn read<T>(&self, path: &str, value: Option<T>) -> Result<T, CallError> {
-        value.ok_or_else(|| self.http.malformed(path, "fields that must be there"))
-    }
-
     /// Makes an order; the same one for the same payment within six hours.
     ///
     /// # Errors
@@ -184,7 +179,7 @@ impl PayPal {
             } } },
         });
         let answer = self.post(path.to_owned(), body.to_string().into_bytes(), Some(new.payment)).await?;
-        self.read(path, read_order(&answer))
+        self.http.read(path, read_order(&answer))
     }
 
     /// An order, with its captures and refunds.
@@ -192,9 +187,9 @@ impl PayPal {
     /// # Errors
     /// [`CallError`]; a refusal with status 404 where there is none, or no more.
     pub async fn order(&self, id: &str) -> Result<PayPalOrder, CallError> {
-        let path = self.path("/v2/checkout/orders", id, "")?;
+        let path = self.http.path("/v2/checkout/orders", id, "")?;
         let answer = self.call(Call::get(path.clone())).await?;
-        self.read(&path, read_order(&answer))
+        self.http.read(&path, read_order(&answer))
     }
 
     /// Captures an approved order, once. Read the order afterwards: it says what became of it.
@@ -202,7 +197,7 @@ impl PayPal {
     /// # Errors
     /// [`CallError`].
     pub async fn capture_order(&self, id: &str, key: &str) -> Result<(), CallError> {
-        let path = self.path("/v2/checkout/orders", id, "/capture")?;
+        let path = self.http.path("/v2/checkout/orders", id, "/capture")?;
         self.post(path, b"{}".to_vec(), Some(key)).await.map(drop)
     }
 
@@ -211,9 +206,9 @@ impl PayPal {
     /// # Errors
     /// [`CallError`]; a refusal with status 404 where there is none.
     pub async fn capture(&self, id: &str) -> Result<PayPalCapture, CallError> {
-        let path = self.path("/v2/payments/captures", id, "")?;
+        let path = self.http.path("/v2/payments/captures", id, "")?;
         let answer = self.call(Call::get(path.clone())).await?;
-        self.read(&path, read_capture(&answer))
+        self.http.read(&path, read_capture(&answer))
     }
 
     /// Refunds a part of a capture. `refund` is our refund, also the request id.
@@ -221,10 +216,10 @@ impl PayPal {
     /// # Errors
     /// [`CallError`].
     pub async fn create_refund(&self, refund: &str, capture: &str, usd: &str) -> Result<PayPalRefund, CallError> {
-        let path = self.path("/v2/payments/captures", capture, "/refund")?;
+        let path = self.http.path("/v2/payments/captures", capture, "/refund")?;
         let body = json!({ "amount": { "currency_code": "USD", "value": usd }, "custom_id": refund });
         let answer = self.post(path.clone(), body.to_string().into_bytes(), Some(refund)).await?;
-        self.read(&path, read_refund(&answer))
+        self.http.read(&path, read_refund(&answer))
     }
 
     /// Disputes of a capture, with how they ended.
@@ -235,18 +230,18 @@ impl PayPal {
         let path = "/v1/customer/disputes";
         let call = Call::get(path).query("disputed_transaction_id", capture);
         let answer = self.call(call.query("page_size", MAX_DISPUTES.to_string())).await?;
-        let rows = self.read(path, answer.get("items").and_then(Value::as_array))?;
+        let rows = self.http.read(path, answer.get("items").and_then(Value::as_array))?;
         let mut disputes = Vec::with_capacity(rows.len().min(MAX_DISPUTES));
         for row in rows.iter().take(MAX_DISPUTES) {
             // How it ended is only in the dispute itself.
             let dispute = match text(row, "/status") {
                 Some("RESOLVED") => {
-                    let id = self.read(path, object_id(row, "/dispute_id"))?;
+                    let id = self.http.read(path, object_id(row, "/dispute_id"))?;
                     self.call(Call::get(format!("{path}/{id}"))).await?
                 }
                 _ => row.clone(),
             };
-            disputes.push(self.read(path, read_dispute(&dispute))?);
+            disputes.push(self.http.read(path, read_dispute(&dispute))?);
         }
         Ok(disputes)
     }
@@ -256,24 +251,28 @@ impl PayPal {
     /// # Errors
     /// [`CallError`]; a refusal with status 404 where there is none.
     pub async fn refunded_capture(&self, refund: &str) -> Result<Option<String>, CallError> {
-        let path = self.path("/v2/payments/refunds", refund, "")?;
+        let path = self.http.path("/v2/payments/refunds", refund, "")?;
         let answer = self.call(Call::get(path)).await?;
         Ok(answer::up(&answer))
     }
 
-    /// Whether a webhook is PayPal's, asked of PayPal with the event as it came, byte for byte. A transmission that is not of
-    /// the form, or names a certificate from another host, is refused before anything is asked.
+    /// The question whether a webhook is PayPal's, with the event as it came, byte for byte. `None` where it need not be asked:
+    /// the certificate is from another host, or the event is no JSON.
+    #[must_use]
+    pub fn question(&self, transmission: &Transmission, event: &[u8]) -> Option<Question> {
+        let is_from = transmission.is_from(&self.cert_hosts);
+        let body = is_from.then(|| transmission.check(&self.webhook_id, event)).flatten();
+        body.map(|body| Question { body })
+    }
+
+    /// Asks PayPal whether a webhook is its own.
     ///
     /// # Errors
     /// [`CallError`] where PayPal does not answer.
-    pub async fn is_ours(&self, transmission: &Transmission, event: &[u8]) -> Result<bool, CallError> {
-        if !transmission.is_from(&self.cert_hosts) {
-            return Ok(false);
-        }
-        let Some(body) = transmission.check(&self.webhook_id, event) else { return Ok(false) };
+    pub async fn is_ours(&self, question: Question) -> Result<bool, CallError> {
         let path = "/v1/notifications/verify-webhook-signature";
         // It only asks: asking twice does no harm.
-        let call = Call { body: Some((JSON, body)), repeatable: true, ..Call::post(path) };
+        let call = Call { body: Some((JSON, question.body)), repeatable: true, ..Call::post(path) };
         match self.call(call).await {
             Ok(answer) => Ok(text(&answer, "/verification_status") == Some("SUCCESS")),
             // PayPal cannot even read what it is said to have sent. Anything about us or our speed is no answer.
@@ -290,20 +289,6 @@ impl PayPal {
             Err(error) => Err(error),
         }
     }
-
-    fn path(&self, collection: &str, id: &str, action: &str) -> Result<String, CallError> {
-        if is_object_id(id) {
-            Ok(format!("{collection}/{id}{action}"))
-        } else {
-            let refusal = crate::http::Refusal {
-                status: 404,
-                code: "RESOURCE_NOT_FOUND".to_owned(),
-                detail: "it is no id".to_owned(),
-                body: Value::Null,
-            };
-            Err(CallError::Refused { service: SERVICE, path: collection.to_owned(), refusal: Box::new(refusal) })
-        }
-    }
 }
 
 fn wording(body: &Value) -> (String, String) {
@@ -315,17 +300,20 @@ fn wording(body: &Value) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::HttpBounds;
     use crate::http::tests::service;
 
     /// What PayPal's answer to the question whose a webhook is comes to.
     async fn is_ours(answers: &'static [&'static str]) -> Result<bool, CallError> {
         let config = PayPalConfig {
-            base_url: service(answers).await,
+            endpoint: Endpoint {
+                base_url: service(answers).await,
+                bounds: HttpBounds { tries: 1, ..HttpBounds::default() },
+            },
             client_id: "id".to_owned(),
             client_secret: Secret::new("secret"),
             webhook_id: "wh".to_owned(),
             cert_hosts: PAYPAL_CERT_HOSTS.map(str::to_owned).to_vec(),
-            bounds: HttpBounds { tries: 1, ..HttpBounds::default() },
         };
         let header = |name: &str| match name {
             "paypal-cert-url" => Some("https://api.sandbox.paypal.com/v1/notifications/certs/CERT-1"),
@@ -334,7 +322,9 @@ mod tests {
             _ => Some("b1"),
         };
         let transmission = Transmission::read(header).unwrap();
-        PayPal::new(&config).unwrap().is_ours(&transmission, b"{}").await
+        let paypal = PayPal::new(&config).unwrap();
+        let question = paypal.question(&transmission, b"{}").unwrap();
+        paypal.is_ours(question).await
     }
 
     const TOKEN: &str = r#"200 {"access_token":"t","expires_in":3600}"#;

@@ -6,7 +6,8 @@
 mod answer;
 pub mod signature;
 
-use crate::http::{Call, CallError, ClientError, Http, HttpBounds, Secret, is_object_id, text};
+use crate::http::{Call, CallError, ClientError, Endpoint, FORM, Http, Service, object_id, text};
+use crate::secret::Secret;
 use answer::{read_dispute, read_intent, read_method, read_refund};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
@@ -28,18 +29,15 @@ const PAGE_ROWS: usize = 100;
 const MAX_PAGES: usize = 5;
 /// Saved methods of a customer that are shown.
 const MAX_METHODS: usize = 20;
-const SERVICE: &str = "Stripe";
-const FORM: &str = "application/x-www-form-urlencoded";
+const SERVICE: Service = Service { name: "Stripe", no_object: "resource_missing", wording };
 
 /// How to reach an account.
 #[derive(Clone, Debug)]
 pub struct StripeConfig {
     /// [`STRIPE_URL`], or a stand-in.
-    pub base_url: String,
+    pub endpoint: Endpoint,
     /// The secret key.
     pub key: Secret,
-    /// Bounds of calls.
-    pub bounds: HttpBounds,
 }
 
 /// An intent to be made.
@@ -72,10 +70,8 @@ impl Stripe {
     /// # Errors
     /// The base URL is none, or the key cannot stand in a header.
     pub fn new(config: &StripeConfig) -> Result<Self, ClientError> {
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", config.key.expose()))
-            .map_err(|_| ClientError { service: SERVICE, detail: "its key cannot stand in a header".to_owned() })?;
-        authorization.set_sensitive(true);
-        Ok(Self { http: Http::new(SERVICE, &config.base_url, config.bounds, wording)?, authorization })
+        let authorization = SERVICE.authorization("Bearer", &config.key)?;
+        Ok(Self { http: Http::new(SERVICE, &config.endpoint)?, authorization })
     }
 
     async fn get(&self, call: Call) -> Result<Value, CallError> {
@@ -103,10 +99,6 @@ impl Stripe {
             headers.insert(HeaderName::from_static("idempotency-key"), key);
         }
         headers
-    }
-
-    fn read<T>(&self, path: &str, value: Option<T>) -> Result<T, CallError> {
-        value.ok_or_else(|| self.http.malformed(path, "fields that must be there"))
     }
 
     /// Makes an intent; with `off_session` it is charged at once. A card that is declined then is no error: the intent says so.
@@ -141,10 +133,10 @@ impl Stripe {
     /// # Errors
     /// [`CallError`]; a refusal with status 404 where there is none.
     pub async fn intent(&self, id: &str) -> Result<StripeIntent, CallError> {
-        let call = Call::get(self.path("/v1/payment_intents", id, "")?).query("expand[]", "latest_charge");
+        let call = Call::get(self.http.path("/v1/payment_intents", id, "")?).query("expand[]", "latest_charge");
         let path = call.path.clone();
         let answer = self.get(call).await?;
-        self.read(&path, read_intent(&answer))
+        self.http.read(&path, read_intent(&answer))
     }
 
     /// The intent that was made for a payment, if there is one: the customer's newest intents are looked through.
@@ -155,7 +147,7 @@ impl Stripe {
         let call = Call::get("/v1/payment_intents").query("customer", stripe_customer);
         let rows = self.list(call, &|row| text(row, "/metadata/payment") == Some(payment)).await?;
         let found = rows.iter().find(|row| text(row, "/metadata/payment") == Some(payment));
-        found.map(|row| self.read("/v1/payment_intents", read_intent(row))).transpose()
+        found.map(|row| self.http.read("/v1/payment_intents", read_intent(row))).transpose()
     }
 
     /// Confirms an intent with a payment method, the customer being there. A card that is declined is no error.
@@ -169,7 +161,7 @@ impl Stripe {
         return_url: &str,
         key: Option<&str>,
     ) -> Result<StripeIntent, CallError> {
-        let path = self.path("/v1/payment_intents", id, "/confirm")?;
+        let path = self.http.path("/v1/payment_intents", id, "/confirm")?;
         let answer = self.post(path.clone(), &[("payment_method", method), ("return_url", return_url)], key).await;
         self.intent_of(&path, answer)
     }
@@ -179,7 +171,7 @@ impl Stripe {
     /// # Errors
     /// [`CallError`].
     pub async fn cancel_intent(&self, id: &str) -> Result<StripeIntent, CallError> {
-        let path = self.path("/v1/payment_intents", id, "/cancel")?;
+        let path = self.http.path("/v1/payment_intents", id, "/cancel")?;
         // Cancelling twice is refused the second time, with the intent as it is.
         let answer = self.post(path.clone(), &[("cancellation_reason", "abandoned")], None).await;
         self.intent_of(&path, answer)
@@ -191,7 +183,7 @@ impl Stripe {
     /// [`CallError`].
     pub async fn refunds(&self, intent: &str) -> Result<Vec<StripeRefund>, CallError> {
         let rows = self.list(Call::get("/v1/refunds").query("payment_intent", intent), &|_| false).await?;
-        rows.iter().map(|row| self.read("/v1/refunds", read_refund(row))).collect()
+        rows.iter().map(|row| self.http.read("/v1/refunds", read_refund(row))).collect()
     }
 
     /// Disputes of an intent, newest first, all of them.
@@ -200,7 +192,7 @@ impl Stripe {
     /// [`CallError`].
     pub async fn disputes(&self, intent: &str) -> Result<Vec<StripeDispute>, CallError> {
         let rows = self.list(Call::get("/v1/disputes").query("payment_intent", intent), &|_| false).await?;
-        rows.iter().map(|row| self.read("/v1/disputes", read_dispute(row))).collect()
+        rows.iter().map(|row| self.http.read("/v1/disputes", read_dispute(row))).collect()
     }
 
     /// Refunds a part of an intent. `refund` is our refund, also the idempotency key.
@@ -212,7 +204,7 @@ impl Stripe {
         let cents = cents.to_string();
         let form = [("payment_intent", intent), ("amount", cents.as_str()), ("metadata[refund]", refund)];
         let answer = self.post(path.to_owned(), &form, Some(refund)).await?;
-        self.read(path, read_refund(&answer))
+        self.http.read(path, read_refund(&answer))
     }
 
     /// Makes a customer; the same one for the same `customer` within the life of a key.
@@ -223,7 +215,7 @@ impl Stripe {
         let path = "/v1/customers";
         let key = format!("customer-{customer}");
         let answer = self.post(path.to_owned(), &[("metadata[customer]", customer)], Some(&key)).await?;
-        self.read(path, crate::http::object_id(&answer, "/id"))
+        self.http.read(path, object_id(&answer, "/id"))
     }
 
     /// A customer's saved cards, newest first.
@@ -231,11 +223,11 @@ impl Stripe {
     /// # Errors
     /// [`CallError`].
     pub async fn methods(&self, stripe_customer: &str) -> Result<Vec<StripeMethod>, CallError> {
-        let path = self.path("/v1/customers", stripe_customer, "/payment_methods")?;
+        let path = self.http.path("/v1/customers", stripe_customer, "/payment_methods")?;
         let call = Call::get(path.clone()).query("type", "card").query("limit", MAX_METHODS.to_string());
         let answer = self.get(call).await?;
-        let rows = self.read(&path, answer.get("data").and_then(Value::as_array))?;
-        rows.iter().map(|row| self.read(&path, read_method(row))).collect()
+        let rows = self.http.read(&path, answer.get("data").and_then(Value::as_array))?;
+        rows.iter().map(|row| self.http.read(&path, read_method(row))).collect()
     }
 
     /// A saved card.
@@ -243,9 +235,9 @@ impl Stripe {
     /// # Errors
     /// [`CallError`]; a refusal with status 404 where there is none.
     pub async fn method(&self, id: &str) -> Result<StripeMethod, CallError> {
-        let path = self.path("/v1/payment_methods", id, "")?;
+        let path = self.http.path("/v1/payment_methods", id, "")?;
         let answer = self.get(Call::get(path.clone())).await?;
-        self.read(&path, read_method(&answer))
+        self.http.read(&path, read_method(&answer))
     }
 
     /// Takes a card from its customer, for ever.
@@ -253,14 +245,14 @@ impl Stripe {
     /// # Errors
     /// [`CallError`].
     pub async fn detach_method(&self, id: &str) -> Result<(), CallError> {
-        let path = self.path("/v1/payment_methods", id, "/detach")?;
+        let path = self.http.path("/v1/payment_methods", id, "/detach")?;
         self.post(path, &[], None).await.map(drop)
     }
 
     /// An intent answered, or shown in the refusal of what was asked of it.
     fn intent_of(&self, path: &str, answer: Result<Value, CallError>) -> Result<StripeIntent, CallError> {
         match answer {
-            Ok(answer) => self.read(path, read_intent(&answer)),
+            Ok(answer) => self.http.read(path, read_intent(&answer)),
             Err(error) => {
                 let shown = error.refusal().and_then(|refusal| refusal.body.pointer("/error/payment_intent"));
                 shown.and_then(read_intent).ok_or(error)
@@ -278,7 +270,7 @@ impl Stripe {
             }
             let path = call.path.clone();
             let answer = self.get(call).await?;
-            let data = self.read(&path, answer.get("data").and_then(Value::as_array))?;
+            let data = self.http.read(&path, answer.get("data").and_then(Value::as_array))?;
             rows.extend(data.iter().cloned());
             let more = answer.get("has_more").and_then(Value::as_bool).unwrap_or(false);
             if !more || data.is_empty() || data.iter().any(enough) {
@@ -286,20 +278,6 @@ impl Stripe {
             }
         }
         Err(self.http.malformed(&call.path, "end within the pages that are read"))
-    }
-
-    fn path(&self, collection: &str, id: &str, action: &str) -> Result<String, CallError> {
-        if is_object_id(id) {
-            Ok(format!("{collection}/{id}{action}"))
-        } else {
-            let refusal = crate::http::Refusal {
-                status: 404,
-                code: "resource_missing".to_owned(),
-                detail: "it is no id".to_owned(),
-                body: Value::Null,
-            };
-            Err(CallError::Refused { service: SERVICE, path: collection.to_owned(), refusal: Box::new(refusal) })
-        }
     }
 }
 

@@ -190,22 +190,6 @@ impl Store {
         self.access_change(update).await
     }
 
-    /// Another role. Returns what was before; nothing where there is no such user.
-    ///
-    /// # Errors
-    /// DynamoDB's.
-    pub async fn access_role_set(&self, user: &Id, role: Role) -> Result<Option<Access>, StoreError> {
-        let update = self
-            .access_update(user)
-            .update_expression(expr::ACCESS_ROLE)
-            .condition_expression(expr::ACCESS_NOT_DELETED)
-            .expression_attribute_names("#role", ROLE)
-            .expression_attribute_names("#status", STATUS)
-            .expression_attribute_values(":role", s(role.as_str()))
-            .expression_attribute_values(":deleted", s(Status::Deleted.as_str()));
-        self.access_change(update).await
-    }
-
     /// Action: sessions are over. With one kept, that one must be live; with none, API keys end, too.
     pub(crate) fn access_sessions_end_action(
         &self,

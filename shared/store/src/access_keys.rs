@@ -1,5 +1,9 @@
 //! Public keys of access tokens: whoever signs puts them here, whoever verifies reads them here. A new key needs no deploy.
+//!
+//! A key that was withdrawn stays, marked: were it deleted, the next instance of `auth` that still has its private half would
+//! make it known again.
 
+use crate::audit::{ACCESS_KEY_RETIRE, By};
 use crate::capacity::Area;
 use crate::client::Store;
 use crate::error::StoreError;
@@ -7,6 +11,7 @@ use crate::item::{document, read_document};
 use crate::keys;
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// One public key, ES256.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,14 +24,27 @@ pub struct AccessKey {
     pub y: String,
     /// Since when it signs.
     pub since: Timestamp,
+    /// Since when nothing it signed holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<Timestamp>,
 }
 
 impl Store {
-    /// All keys, newest first.
+    /// The keys that hold, newest first.
     ///
     /// # Errors
     /// DynamoDB's.
     pub async fn access_keys(&self) -> Result<Vec<AccessKey>, StoreError> {
+        let mut keys = self.access_keys_ever().await?;
+        keys.retain(|key| key.retired_at.is_none());
+        Ok(keys)
+    }
+
+    /// All keys, also those that were withdrawn, newest first.
+    ///
+    /// # Errors
+    /// DynamoDB's.
+    pub async fn access_keys_ever(&self) -> Result<Vec<AccessKey>, StoreError> {
         let items = self.query_all(Area::Other, keys::ACCESS_KEYS).await?;
         let keys: Result<Vec<AccessKey>, StoreError> =
             items.iter().map(|item| read_document(item).map(|(key, _)| key)).collect();
@@ -35,15 +53,40 @@ impl Store {
         Ok(keys)
     }
 
-    /// Makes a key known. Doing so again changes nothing.
+    /// Makes a key known, unless it was withdrawn: false then, and nothing may be signed with it. Doing so again changes nothing.
     ///
     /// # Errors
     /// DynamoDB's.
-    pub async fn access_key_add(&self, key: &AccessKey) -> Result<(), StoreError> {
+    pub async fn access_key_add(&self, key: &AccessKey) -> Result<bool, StoreError> {
         let item = document(keys::ACCESS_KEYS.to_owned(), key.kid.clone(), 1, key)?;
         match self.put(Area::Other, item, None).await {
-            Err(StoreError::Conflict(_)) => Ok(()),
-            other => other,
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict(_)) => {
+                Ok(self.access_key(&key.kid).await?.is_some_and(|(held, _)| held.retired_at.is_none()))
+            }
+            Err(error) => Err(error),
         }
+    }
+
+    /// Withdraws a key, for ever, with its record in the audit log. `None` where there is none of that name.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where somebody else does so at this moment; DynamoDB's.
+    pub async fn access_key_retire(&self, kid: &str, by: &By) -> Result<Option<AccessKey>, StoreError> {
+        let Some((mut key, rev)) = self.access_key(kid).await? else { return Ok(None) };
+        if key.retired_at.is_none() {
+            key.retired_at = Some(by.at);
+            let item = document(keys::ACCESS_KEYS.to_owned(), kid.to_owned(), rev.saturating_add(1), &key)?;
+            let told = json!({ "retired_at": by.at.to_string() });
+            let record = by.record(ACCESS_KEY_RETIRE, format!("access_key/{kid}"), Value::Null, told);
+            let actions = vec![self.put_action(item, Some(rev))?, self.audit_action(&record)?];
+            self.transact(Area::Other, actions).await?;
+        }
+        Ok(Some(key))
+    }
+
+    async fn access_key(&self, kid: &str) -> Result<Option<(AccessKey, u32)>, StoreError> {
+        let item = self.get(Area::Other, keys::ACCESS_KEYS.to_owned(), kid.to_owned()).await?;
+        item.as_ref().map(read_document).transpose()
     }
 }

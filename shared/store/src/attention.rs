@@ -9,7 +9,7 @@ use crate::item::{Item, n, s, text};
 use crate::keys::{self, PK, SK};
 use crate::low_balance::{LowBalance, Watched};
 use crate::outbox::OutboxMail;
-use aws_sdk_dynamodb::types::{Delete, ReturnConsumedCapacity, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, TransactWriteItem, Update};
 use domain::{Amount, Timestamp};
 
 /// Events of one transaction; a mail's two writes are beside them.
@@ -46,7 +46,8 @@ impl Store {
         for chunk in events.chunks(EVENTS_PER_WRITE) {
             let mut rounds = 0;
             loop {
-                let mut actions = chunk.iter().map(|event| self.event_delete(event)).collect::<Result<Vec<_>, _>>()?;
+                let mut actions =
+                    chunk.iter().map(|event| self.drop_action(event.key())).collect::<Result<Vec<_>, _>>()?;
                 actions.extend(self.mail_actions_of(mail, now)?);
                 match self.transact(Area::Rollups, actions).await {
                     Ok(()) => break,
@@ -117,13 +118,6 @@ impl Store {
 
     fn mail_actions_of(&self, mail: Option<&OutboxMail>, now: Timestamp) -> Result<Vec<TransactWriteItem>, StoreError> {
         mail.map_or_else(|| Ok(Vec::new()), |mail| self.mail_actions(mail, now))
-    }
-
-    fn event_delete(&self, event: &LowBalance) -> Result<TransactWriteItem, StoreError> {
-        let (pk, sk) = event.key();
-        let delete = Delete::builder().table_name(&self.tables().main).key(PK, s(pk)).key(SK, s(sk));
-        let delete = delete.build().map_err(|e| StoreError::Invalid(e.to_string()))?;
-        Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
     fn look_action(&self, watched: &Watched, look: &Look) -> Result<TransactWriteItem, StoreError> {

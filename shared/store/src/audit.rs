@@ -5,15 +5,16 @@
 //! the change. A change of the ledger needs none to be accounted for (the page names who and why), so its record follows the
 //! page: under an id that is derived from the page's key, so that whoever repeats the request completes it, once.
 //!
-//! Does *not*: decide who may change anything. It never holds passwords, tokens or mail addresses.
+//! Does *not*: decide who may change anything. It never holds passwords, tokens or mail addresses, nor names of persons and
+//! companies: it outlives those who leave, so of a name it only says that it changed.
 
 use crate::capacity::Area;
 use crate::client::Store;
-use crate::error::{StoreError, classify};
-use crate::expr;
-use crate::item::{Item, document, read_document, s, text};
+use crate::error::StoreError;
+use crate::item::{Item, document, read_document, text};
 use crate::keys::{self, SK};
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, TransactWriteItem};
+use crate::query::{Query, Span};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use domain::{Id, Month, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +23,9 @@ use serde_json::Value;
 pub const MAX_EXAMINED: usize = 1_000;
 /// Records read at once where most may not match.
 const STRETCH: usize = 200;
+
+/// Who acts at the command line, and from where: whoever has rights on the tables.
+const OPERATOR: (&str, &str) = ("operator", "cli");
 
 /// A user was changed.
 pub const USER_UPDATE: &str = "user.update";
@@ -35,8 +39,14 @@ pub const CREDITS_REMOVE: &str = "credits.remove";
 pub const SETTING_SET: &str = "setting.set";
 /// A payment was given back, in whole or in part.
 pub const PAYMENT_REFUND: &str = "payment.refund";
+/// What a processor reported and nobody could match was dealt with.
+pub const PARKED_DEAL_WITH: &str = "parked.deal_with";
 /// Hourly billing was started by hand.
 pub const BILLING_TRIGGER: &str = "billing.trigger";
+/// A key of access tokens was withdrawn.
+pub const ACCESS_KEY_RETIRE: &str = "access_key.retire";
+/// An address gets mail again.
+pub const MAIL_UNSUPPRESS: &str = "mail.unsuppress";
 
 /// Who acts, when, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +92,16 @@ pub struct AuditRecord {
 }
 
 impl By {
+    /// An operator at the command line. There is no request: the record stands for it.
+    ///
+    /// # Errors
+    /// Never: the name is ours.
+    pub fn operator(record: Id, at: Timestamp) -> Result<Self, StoreError> {
+        let (actor, address) = OPERATOR;
+        let actor = Id::new(actor).map_err(|error| StoreError::Invalid(error.to_string()))?;
+        Ok(Self { actor, at, address: address.to_owned(), request_id: record.to_string(), record })
+    }
+
     /// The record of a change.
     #[must_use]
     pub fn record(&self, action: &str, object: String, before: Value, after: Value) -> AuditRecord {
@@ -185,23 +205,10 @@ impl Store {
         before: Option<&str>,
         most: usize,
     ) -> Result<(Vec<Item>, bool), StoreError> {
-        let request = self.client().query().table_name(&self.tables().main);
-        let request = match before {
-            None => request.key_condition_expression(expr::IN_PARTITION),
-            Some(before) => {
-                request.key_condition_expression(expr::BEFORE).expression_attribute_values(":before", s(before))
-            }
-        };
-        let request = request
-            .expression_attribute_values(":pk", s(keys::audit(month)))
-            .scan_index_forward(false)
-            .limit(i32::try_from(most).unwrap_or(i32::MAX))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = request.send().await.map_err(|e| classify("Query", &e))?;
-        self.capacity().read(Area::Other, answer.consumed_capacity.as_slice());
-        let is_last = answer.last_evaluated_key.is_none();
-        Ok((answer.items.unwrap_or_default(), is_last))
+        let span = before.map_or(Span::All, |before| Span::Before(before.to_owned()));
+        let query = Query::new(Area::Other, keys::audit(month), span).newest_first().limit(most);
+        let (items, next) = self.query(&query, None).await?;
+        Ok((items, next.is_none()))
     }
 }
 

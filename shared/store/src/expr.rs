@@ -14,6 +14,8 @@ pub const IN_PARTITION: &str = "pk = :pk";
 pub const IN_PARTITION_BETWEEN: &str = "pk = :pk AND sk BETWEEN :from AND :to";
 /// Items of a partition whose sort key begins so.
 pub const IN_PARTITION_BEGINS: &str = "pk = :pk AND begins_with(sk, :prefix)";
+/// Items of a partition before a sort key.
+pub const IN_PARTITION_BEFORE: &str = "pk = :pk AND sk < :before";
 /// Items of a partition after a sort key.
 pub const IN_PARTITION_AFTER: &str = "pk = :pk AND sk > :from";
 /// A customer's balance is watched, or no longer, for their own thresholds.
@@ -55,6 +57,8 @@ pub const ANSWER_CLAIM: &str = "SET body = :body, #until = :until, #ttl = :ttl R
 pub const ANSWER_KEEP: &str = "SET #status = :status, answer = :answer";
 /// Ends a claim, and keeps what it was for.
 pub const ANSWER_LET_GO: &str = "SET #until = :ended";
+/// Attribute: how often a window was counted.
+pub const RATE_TAKEN: &str = "taken";
 /// There is room in a window.
 pub const RATE_ROOM: &str = "attribute_not_exists(taken) OR taken < :most";
 /// Takes a place in it.
@@ -82,8 +86,6 @@ pub const ACCESS_STATUS_END: &str = "SET #status = :status, #keys = :none REMOVE
 pub const ACCESS_NOT_DELETED: &str = "attribute_exists(pk) AND #status <> :deleted";
 /// Who leaves is there, and no admin: there is always one left.
 pub const ACCESS_MAY_LEAVE: &str = "attribute_exists(pk) AND #status <> :deleted AND #role <> :admin";
-/// Another role.
-pub const ACCESS_ROLE: &str = "SET #role = :role";
 /// Another role, another status.
 pub const ACCESS_CHANGE: &str = "SET #status = :status, #role = :role";
 /// Another role, and a status that ends all sessions and API keys.
@@ -92,20 +94,16 @@ pub const ACCESS_CHANGE_END: &str = "SET #status = :status, #role = :role, #keys
 pub const ACCESS_AS_READ: &str = "#status = :old_status AND #role = :old_role";
 /// An active admin.
 pub const ACCESS_IS_ADMIN: &str = "#status = :active AND #role = :admin";
+/// An active account.
+pub const ACCESS_IS_ACTIVE: &str = "#status = :active";
 /// An API key holds.
 pub const ACCESS_KEY_PUT: &str = "SET #keys.#key = :doc";
 /// There is room for it, an active account, and the session that asks is not over.
 pub const ACCESS_KEY_ROOM: &str = "#status = :active AND size(#keys) < :most AND contains(#sessions, :session)";
 /// An API key holds no more.
 pub const ACCESS_KEY_REMOVE: &str = "REMOVE #keys.#key";
-/// Mails that somebody should have looked at.
-pub const OUTBOX_DUE: &str = "pk = :pk AND sk < :until";
-/// The items of a partition whose sort key begins so.
-pub const BEGINS_WITH: &str = "pk = :pk AND begins_with(sk, :prefix)";
-/// The items of a partition before a sort key.
-pub const BEFORE: &str = "pk = :pk AND sk < :before";
-/// The items of a partition between two sort keys, both included.
-pub const BETWEEN: &str = "pk = :pk AND sk BETWEEN :from AND :to";
+/// No other change of address was asked for since.
+pub const EMAIL_NEWEST: &str = "newest = :newest";
 /// Counts an automatic top-up, in the transaction that writes its payment down.
 pub const TOP_UP_COUNT: &str = "ADD spent :amount, times :one SET #ttl = :ttl";
 /// There is room for it that day. Whether a first one fits its limit is known before.

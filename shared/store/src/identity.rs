@@ -8,6 +8,7 @@
 
 mod admin;
 mod api_keys;
+mod email_change;
 mod erase;
 mod sessions;
 mod sign_in;
@@ -58,7 +59,7 @@ pub struct Profile {
 pub struct Secret {
     /// Hash of the password: Argon2id in PHC form, or bcrypt until the first sign-in of an imported user.
     pub password: String,
-    /// How many passwords there have been: a token that was mailed before a change does not hold after it.
+    /// How many passwords and addresses there have been: a token that was mailed before a change of either does not hold after it.
     pub generation: u32,
     /// The second factor.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -100,40 +100,6 @@ impl Store {
         Ok(found)
     }
 
-    /// Reads one page of a partition of `main`, consistently, ascending.
-    pub(crate) async fn query_page(
-        &self,
-        area: Area,
-        pk: &str,
-        start: Option<Item>,
-    ) -> Result<(Vec<Item>, Option<Item>), StoreError> {
-        let request = self
-            .client()
-            .query()
-            .table_name(&self.tables().main)
-            .key_condition_expression(expr::IN_PARTITION)
-            .expression_attribute_values(":pk", s(pk))
-            .consistent_read(true)
-            .set_exclusive_start_key(start)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = request.send().await.map_err(|e| classify("Query", &e))?;
-        self.capacity().read(area, answer.consumed_capacity.as_slice());
-        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key))
-    }
-
-    /// Reads a whole, small partition of `main`.
-    pub(crate) async fn query_all(&self, area: Area, pk: &str) -> Result<Vec<Item>, StoreError> {
-        let (mut all, mut start) = (Vec::new(), None);
-        loop {
-            let (items, next) = self.query_page(area, pk, start).await?;
-            all.extend(items);
-            match next {
-                Some(key) => start = Some(key),
-                None => return Ok(all),
-            }
-        }
-    }
-
     /// Puts one item into `main`: new if `old_rev` is `None`, else only over that revision.
     pub(crate) async fn put(&self, area: Area, item: Item, old_rev: Option<u32>) -> Result<(), StoreError> {
         let request = self.client().put_item().table_name(&self.tables().main).set_item(Some(item));
@@ -168,6 +134,13 @@ impl Store {
             .expression_attribute_values(":rev", n(rev))
             .build()
             .map_err(|e| StoreError::Invalid(e.to_string()))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
+    /// Action: delete whatever is there.
+    pub(crate) fn drop_action(&self, (pk, sk): (String, String)) -> Result<TransactWriteItem, StoreError> {
+        let delete = Delete::builder().table_name(&self.tables().main).key(PK, s(pk)).key(SK, s(sk));
+        let delete = delete.build().map_err(|e| StoreError::Invalid(e.to_string()))?;
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 

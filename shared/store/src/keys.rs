@@ -9,6 +9,7 @@
 //! | `identity` | `USER#<user>` | `SESSION#<session>` | hash of a session's refresh token, with TTL | GetItem; Query by prefix |
 //! | `identity` | `USER#<user>` | `KEY#<key>` | name of an API key | Query by prefix |
 //! | `identity` | `USER#<user>` | `ADDRESS#<hash>` | an address somebody signed in from, with TTL | BatchGetItem |
+//! | `identity` | `USER#<user>` | `NEW_EMAIL` | which token confirms another address, with TTL | GetItem |
 //! | `identity` | `EMAIL#<address>` | `USER` | whose address it is | GetItem |
 //! | `identity` | `TOKEN#<hash>` | `TOKEN` | a single-use token out of a mail, with TTL | GetItem |
 //! | `identity` | `USERS` | `<user>` | profiles once more, in order of time | admin: Query, descending |
@@ -28,11 +29,12 @@
 //! | `main` | `EVENT#LOW_BALANCE` | `<at>#<wallet>#<threshold>#<seq>` | a lane's balance fell below a default threshold | lifecycle: Query from a time on |
 //! | `main` | `WATCH` | `<customer>#<unit>` | a balance that events do not tell all of: own thresholds, top-up, several lanes | lifecycle: Query |
 //! | `main` | `LIFECYCLE` | `WATCH` | where the last look at the watched balances stopped | lifecycle: GetItem |
+//! | `main` | `DEPARTED` | `<user>` | had themselves deleted; others still keep something of them | lifecycle: Query |
 //! | `main` | `ALERTS#<customer>` | `ALERTS` | thresholds of a customer's own | GetItem |
 //! | `main` | `TOPUP#<customer>` | `TOPUP` | automatic top-up | GetItem |
-//! | `main` | `ACCESS_KEYS` | `<kid>` | a public key of access tokens | Query |
+//! | `main` | `ACCESS_KEYS` | `<kid>` | a public key of access tokens, also one that was withdrawn | Query; GetItem |
 //! | `main` | `IDEM#<caller>#<hash of operation and key>` | `ANSWER` | a claimed or answered request, with TTL | only its condition |
-//! | `main` | `RATE#<bucket>#<seconds>#<window>` | `RATE` | a counter of a rate limit, with TTL | only its condition |
+//! | `main` | `RATE#<bucket>#<seconds>#<window>` | `RATE` | a counter of a rate limit, with TTL | its condition; GetItem |
 //! | `main` | `MAIL#<mail>` | `MAIL` | a mail and what has become of it; TTL once it is final | GetItem, BatchGetItem |
 //! | `main` | `OUTBOX` | `<look at it from>#<mail>` | a mail that is not final | lifecycle: Query up to now |
 //! | `main` | `SUPPRESSED#<hash of an address>` | `SUPPRESSED` | an address that gets no mail | mailer: GetItem |
@@ -42,7 +44,7 @@
 //! | `main` | `PROCESSOR_OBJECT#<processor>#<object>` | `PAYMENT` | whose payment a processor's object is | GetItem |
 //! | `main` | `PROCESSOR_CUSTOMER#<customer>` | `<processor>` | a processor's name for a customer | GetItem |
 //! | `main` | `TOP_UPS#<customer>` | `<day>` | sum and number of a day's automatic top-ups, with TTL | its condition; GetItem |
-//! | `main` | `UNMATCHED` | `<processor>#<object>` | what fits no payment: for an operator | Query; GetItem |
+//! | `main` | `UNMATCHED` | `<processor>#<object>` | what fits no payment, and who dealt with it | Query; GetItem |
 //! | `main` | `EVENT_RAW#<processor>#<event>` | `RAW` | a processor's event as it came, with TTL | an operator |
 //! | `main` | `AUDIT#<month>` | `<time>#<record>` | who changed what | Query, descending |
 //! | `main` | `STREAM#<first>-<last>` | part | marker of a stream batch, with TTL | only its condition |
@@ -88,6 +90,8 @@ pub const LOW_BALANCE: &str = "EVENT#LOW_BALANCE";
 pub const WATCH: &str = "WATCH";
 /// Partition of the marks of the lifecycle function.
 pub const LIFECYCLE: &str = "LIFECYCLE";
+/// Partition of those who had themselves deleted and of whom others still keep something.
+pub const DEPARTED: &str = "DEPARTED";
 /// Sort key of a customer's thresholds.
 pub const ALERTS: &str = "ALERTS";
 /// Sort key of a customer's automatic top-up.
@@ -96,6 +100,8 @@ pub const TOP_UP: &str = "TOPUP";
 pub const PROFILE: &str = "PROFILE";
 /// Sort key of a user's password and second factor.
 pub const SECRET: &str = "SECRET";
+/// Sort key of the token that confirms another address.
+pub const NEW_EMAIL: &str = "NEW_EMAIL";
 /// Sort key of whose an address is.
 pub const EMAIL_USER: &str = "USER";
 /// Sort key of a single-use token.

@@ -13,6 +13,7 @@ pub mod audit;
 mod balance;
 mod capacity;
 mod client;
+mod departed;
 mod error;
 pub mod expr;
 mod fleet;
@@ -29,6 +30,7 @@ mod page_codec;
 mod payments;
 mod plans;
 mod preferences;
+mod query;
 mod revenue;
 mod rollups;
 mod runs;
@@ -57,7 +59,8 @@ pub use low_balance::{LowBalance, Watched};
 pub use outbox::{Claim, Enqueued, LEASE_SECS, MAX_TRIES, MailRecord, MailStatus, OutboxMail, Outcome, RETRY_SECS};
 pub use page_codec::{PAGE_ATTRIBUTE, decode_page, encode_page};
 pub use payments::{
-    EVENT_KEPT_SECS, MAX_TOP_UPS_A_DAY, PaymentCreated, PaymentFilter, PaymentPage, Revised, Unmatched, UnmatchedPage,
+    Deal, Dealing, EVENT_KEPT_SECS, MAX_TOP_UPS_A_DAY, Parked, ParkedPage, ParkedStatus, PaymentCreated, PaymentFilter,
+    PaymentPage, Revised, RevisedParked, Unmatched, parked_id,
 };
 pub use plans::RatesByCustomer;
 pub use revenue::RevenueMonth;

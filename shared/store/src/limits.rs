@@ -4,7 +4,7 @@ use crate::capacity::Area;
 use crate::client::Store;
 use crate::error::{StoreError, classify};
 use crate::expr;
-use crate::item::{n, s};
+use crate::item::{n, number, s};
 use crate::keys::{self, PK, SK, TTL};
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use domain::Timestamp;
@@ -20,14 +20,33 @@ pub struct Limit {
     pub per_secs: i64,
 }
 
+impl Limit {
+    /// The number of the window `now` is in, and when that ends.
+    fn window(&self, now: Timestamp) -> (i64, i64) {
+        let window = now.secs().div_euclid(self.per_secs.max(1));
+        (window, (window + 1) * self.per_secs.max(1))
+    }
+}
+
 impl Store {
+    /// As [`Store::limit_take`], without counting: whether there is room. Calls at the same time may all be told so.
+    ///
+    /// # Errors
+    /// DynamoDB's.
+    pub async fn limit_full(&self, limit: &Limit, now: Timestamp) -> Result<Option<i64>, StoreError> {
+        let (window, ends) = limit.window(now);
+        let pk = keys::rate(&limit.bucket, limit.per_secs, window);
+        let item = self.get(Area::Other, pk, keys::RATE.to_owned()).await?;
+        let taken: u32 = item.and_then(|item| number(&item, expr::RATE_TAKEN)).unwrap_or(0);
+        Ok((taken >= limit.most).then(|| (ends - now.secs()).max(1)))
+    }
+
     /// Counts one more. `Some` is the number of seconds until the window ends, where it was full already.
     ///
     /// # Errors
     /// DynamoDB's.
     pub async fn limit_take(&self, limit: &Limit, now: Timestamp) -> Result<Option<i64>, StoreError> {
-        let window = now.secs().div_euclid(limit.per_secs.max(1));
-        let ends = (window + 1) * limit.per_secs.max(1);
+        let (window, ends) = limit.window(now);
         let update = self
             .client()
             .update_item()

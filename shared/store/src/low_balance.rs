@@ -7,11 +7,11 @@
 
 use crate::capacity::Area;
 use crate::client::Store;
-use crate::error::{StoreError, classify};
-use crate::expr;
+use crate::error::StoreError;
 use crate::item::{Item, n, number, s, text};
 use crate::keys::{self, PK, SK, TTL};
-use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem, Update};
+use crate::query::{Query, Span};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use domain::tenure::WalletId;
 use domain::{Amount, Id, Timestamp, Unit};
 use std::collections::HashMap;
@@ -139,20 +139,10 @@ impl Store {
         since: Timestamp,
         start: Option<Item>,
     ) -> Result<(Vec<LowBalance>, Option<Item>), StoreError> {
-        let request = self
-            .client()
-            .query()
-            .table_name(&self.tables().main)
-            .key_condition_expression(expr::IN_PARTITION_AFTER)
-            .expression_attribute_values(":pk", s(keys::LOW_BALANCE))
-            .expression_attribute_values(":from", s(keys::low_balance_at(since)))
-            .consistent_read(true)
-            .set_exclusive_start_key(start)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = request.send().await.map_err(|e| classify("Query", &e))?;
-        self.capacity().read(Area::Rollups, answer.consumed_capacity.as_slice());
-        let events = answer.items().iter().map(LowBalance::read).collect::<Result<_, _>>()?;
-        Ok((events, answer.last_evaluated_key))
+        let after = Span::After(keys::low_balance_at(since));
+        let (items, next) = self.query(&Query::new(Area::Rollups, keys::LOW_BALANCE, after), start).await?;
+        let events = items.iter().map(LowBalance::read).collect::<Result<_, _>>()?;
+        Ok((events, next))
     }
 
     /// One stretch of the watched balances, by customer.

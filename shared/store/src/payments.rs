@@ -12,18 +12,21 @@ mod parked;
 use crate::audit::AuditRecord;
 use crate::capacity::Area;
 use crate::client::Store;
-use crate::error::{StoreError, classify};
+use crate::error::StoreError;
 use crate::expr;
 use crate::item::{document, n, number, read_document, s, text};
 use crate::keys::{self, PK, SK, TTL};
 use crate::outbox::OutboxMail;
-use aws_sdk_dynamodb::types::{Delete, ReturnConsumedCapacity, TransactWriteItem, Update};
+use crate::query::{Query, Span};
+use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 use domain::payment::{Payment, Processor};
 use domain::{Amount, Id, Timestamp};
 use std::collections::HashMap;
 
 pub use list::{PaymentFilter, PaymentPage};
-pub use parked::{EVENT_KEPT_SECS, Unmatched, UnmatchedPage};
+pub use parked::{
+    Deal, Dealing, EVENT_KEPT_SECS, Parked, ParkedPage, ParkedStatus, RevisedParked, Unmatched, parked_id,
+};
 
 /// Tries of a new payment against others that count top-ups.
 const MAX_ROUNDS: usize = 8;
@@ -165,19 +168,9 @@ impl Store {
     /// # Errors
     /// DynamoDB's.
     pub async fn payments_due(&self, now: Timestamp, limit: u16) -> Result<Vec<Id>, StoreError> {
-        let request = self
-            .client()
-            .query()
-            .table_name(&self.tables().main)
-            .key_condition_expression(expr::BEFORE)
-            .expression_attribute_values(":pk", s(keys::OPEN_PAYMENTS))
-            .expression_attribute_values(":before", s(keys::due_before(now.plus_secs(1))))
-            .limit(i32::from(limit))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = request.send().await.map_err(|e| classify("Query", &e))?;
-        self.capacity().read(Area::Other, answer.consumed_capacity.as_slice());
-        let ids = answer.items().iter().filter_map(|item| text(item, SK)?.split_once('#').map(|(_, id)| Id::new(id)));
+        let before = Span::Before(keys::due_before(now.plus_secs(1)));
+        let (items, _) = self.query(&Query::new(Area::Other, keys::OPEN_PAYMENTS, before).limit(limit), None).await?;
+        let ids = items.iter().filter_map(|item| text(item, SK)?.split_once('#').map(|(_, id)| Id::new(id)));
         Ok(ids.filter_map(Result::ok).collect())
     }
 

@@ -6,6 +6,7 @@ use crate::error::{StoreError, classify};
 use crate::expr;
 use crate::item::{Item, n, number, s, text};
 use crate::keys::{self, PK, SK};
+use crate::query::{Query, Span};
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use domain::run::{MAX_PARKED_NAMED, Run};
@@ -105,19 +106,7 @@ impl Store {
     /// # Errors
     /// DynamoDB's, or a run that cannot be read.
     pub async fn run_list(&self, most: u16) -> Result<Vec<Run>, StoreError> {
-        let request = self
-            .client()
-            .query()
-            .table_name(&self.tables().main)
-            .key_condition_expression(expr::IN_PARTITION)
-            .expression_attribute_values(":pk", s(keys::RUN))
-            .scan_index_forward(false)
-            .limit(most.into())
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = request.send().await.map_err(|e| classify("Query", &e))?;
-        self.capacity().read(Area::Other, answer.consumed_capacity.as_slice());
-        answer.items().iter().map(read_run).collect()
+        self.runs(Span::All, most).await
     }
 
     /// Runs before the one of an hour, newest first.
@@ -125,20 +114,13 @@ impl Store {
     /// # Errors
     /// DynamoDB's, or a run that cannot be read.
     pub async fn run_list_before(&self, before: Hour, most: u16) -> Result<Vec<Run>, StoreError> {
-        let request = self
-            .client()
-            .query()
-            .table_name(&self.tables().main)
-            .key_condition_expression(expr::BEFORE)
-            .expression_attribute_values(":pk", s(keys::RUN))
-            .expression_attribute_values(":before", s(keys::hour(before)))
-            .scan_index_forward(false)
-            .limit(most.into())
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = request.send().await.map_err(|e| classify("Query", &e))?;
-        self.capacity().read(Area::Other, answer.consumed_capacity.as_slice());
-        answer.items().iter().map(read_run).collect()
+        self.runs(Span::Before(keys::hour(before)), most).await
+    }
+
+    async fn runs(&self, span: Span, most: u16) -> Result<Vec<Run>, StoreError> {
+        let query = Query::new(Area::Other, keys::RUN, span).newest_first().limit(most);
+        let (items, _) = self.query(&query, None).await?;
+        items.iter().map(read_run).collect()
     }
 
     /// The run of one hour.

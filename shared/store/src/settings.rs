@@ -29,7 +29,7 @@ pub struct BillingSettings {
     pub schedule: Schedule,
 }
 
-/// Who set a setting last, and when. Nothing is known of one that an operator set at the command line.
+/// Who set a setting last, and when; `operator` at the command line. Nothing is known of one that the start of a system set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingStamp {
     /// When.
@@ -73,7 +73,8 @@ impl Store {
         let stamps = items.iter().filter_map(|item| Some((text(item, keys::SK)?.to_owned(), read_stamp(item)?)));
         Ok((read_settings(&items)?, stamps.collect()))
     }
-    /// Switches hourly billing on or off from the next full hour on: a started hour stays as it was.
+    /// Switches hourly billing on or off from the next full hour on: a started hour stays as it was. For what begins a system; who
+    /// changes one uses [`Store::setting_set`], which leaves a record.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where somebody else changed it meanwhile; DynamoDB's.

@@ -1,12 +1,16 @@
 //! Addresses that get no mail any more: they bounced for good, or their owner complained. An address stands here by its hash
 //! only ([`domain::mail::address_hash`]).
 
+use crate::audit::{By, MAIL_UNSUPPRESS};
 use crate::capacity::Area;
 use crate::client::Store;
 use crate::error::StoreError;
+use crate::expr;
 use crate::item::{Item, n, s};
 use crate::keys::{self, PK, SK};
+use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 use domain::Timestamp;
+use serde_json::Value;
 
 /// Why an address gets no mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,28 @@ impl Store {
         match self.put(Area::Other, item, None).await {
             Err(StoreError::Conflict(_)) => Ok(()),
             other => other,
+        }
+    }
+
+    /// Mail to this address again, with its record in the audit log, which names the address by its hash, too. False where there
+    /// was none to lift.
+    ///
+    /// # Errors
+    /// DynamoDB's.
+    pub async fn unsuppress(&self, address_hash: &str, by: &By) -> Result<bool, StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.tables().main)
+            .key(PK, s(keys::suppressed(address_hash)))
+            .key(SK, s(keys::SUPPRESSED))
+            .condition_expression(expr::EXISTS)
+            .build()
+            .map_err(|e| StoreError::Invalid(e.to_string()))?;
+        let record = by.record(MAIL_UNSUPPRESS, format!("mail/{address_hash}"), Value::Null, Value::Null);
+        let actions = vec![TransactWriteItem::builder().delete(delete).build(), self.audit_action(&record)?];
+        match self.transact(Area::Other, actions).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::Conflict(_)) if !self.is_suppressed(address_hash).await? => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

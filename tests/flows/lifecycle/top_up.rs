@@ -38,7 +38,7 @@ pub async fn customer(counter: &Counter, card: Card) -> (Id, TopUp) {
 }
 
 /// Saves a card with a payment of 1 USD.
-async fn save(counter: &Counter, user: &Id, card: Card, key: &str) -> String {
+pub async fn save(counter: &Counter, user: &Id, card: Card, key: &str) -> String {
     let purchase = Purchase {
         customer: user.clone(),
         processor: Processor::Stripe,

@@ -3,7 +3,8 @@
 use super::{ANN, MailApp, TIME_LEFT, mail};
 use domain::mail::{Template, address_hash};
 use serde_json::json;
-use store::{MailStatus, OutboxMail};
+use skymeter::commands::mail::lift;
+use store::{AuditFilter, MailStatus, OutboxMail};
 
 /// What SNS hands to Lambda.
 fn notification(message: &str) -> serde_json::Value {
@@ -55,6 +56,27 @@ async fn an_address_that_bounced_for_good_or_whose_owner_complained_gets_no_more
     // The list itself names nobody.
     assert!(app.app.system.store.is_suppressed(&address_hash(ANN)).await.unwrap());
     assert!(!app.app.system.store.is_suppressed(ANN).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_operator_lets_an_address_have_mail_again() {
+    let app = MailApp::new().await;
+    let store = &app.app.system.store;
+    app.mailing.handle(notification(&bounce("Permanent", ANN)), TIME_LEFT).await.unwrap();
+    for (address, lifted) in [("bob@example.com", false), ("ANN@Example.com", true), (ANN, false)] {
+        assert_eq!(lift(store, address, app.app.time.now()).await.unwrap(), lifted, "{address}");
+    }
+    assert!(lift(store, "everybody", app.app.time.now()).await.is_err());
+    let filter = AuditFilter { actor: Some("operator".to_owned()), ..AuditFilter::default() };
+    let records = store.audit_list(app.app.hour().month(), &filter, None, 10).await.unwrap().rows;
+    let seen: Vec<_> = records.iter().map(|record| (record.action.as_str(), record.object.clone())).collect();
+    assert_eq!(seen, [("mail.unsuppress", format!("mail/{}", address_hash(ANN)))]);
+    app.enqueue(&mail("verify:1")).await;
+    app.pump().await;
+    assert_eq!(app.status("verify:1").await, MailStatus::Sent);
+    // Until it bounces again.
+    app.mailing.handle(notification(&bounce("Permanent", ANN)), TIME_LEFT).await.unwrap();
+    assert!(store.is_suppressed(&address_hash(ANN)).await.unwrap());
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! What is not the processor's is refused, and changes nothing.
 
-use super::{Counter, post_raw};
+use super::{Counter, FORGERS, PROCESSOR, post_from, post_raw};
 use domain::payment::{Processor, Status};
+use futures::future::join_all;
 use sandbox::Chance;
 use serde_json::json;
+use std::net::{IpAddr, Ipv4Addr};
+use tests::Answer;
 
 #[tokio::test]
 async fn forged_events_are_refused_and_change_nothing() {
@@ -28,7 +31,10 @@ async fn forged_events_are_refused_and_change_nothing() {
 async fn what_is_signed_is_the_body_as_it_came() {
     let counter = Counter::new().await;
     let event = json!({ "id": "evt_1", "type": "x.y", "data": { "object": { "object": "balance" } } }).to_string();
-    for (processor, path) in [(sandbox::Processor::Stripe, "/stripe"), (sandbox::Processor::PayPal, "/paypal")] {
+    for (processor, path, header) in [
+        (sandbox::Processor::Stripe, "/stripe", "Stripe-Signature"),
+        (sandbox::Processor::PayPal, "/paypal", "PayPal-Transmission-Sig"),
+    ] {
         let event = if path == "/paypal" { event.replace("\"type\"", "\"event_type\"") } else { event.clone() };
         let headers = counter.sandbox.signed(processor, &event);
         let ask = |headers: Vec<(String, String)>, body: String| {
@@ -46,6 +52,7 @@ async fn what_is_signed_is_the_body_as_it_came() {
                 (400, Some("invalid_signature")),
                 "{path} {wrong}"
             );
+            assert_eq!(answer.json["errors"][0]["parameter"], header, "{path} {wrong}");
         }
         for missing in
             headers.iter().map(|(name, _)| name).filter(|name| name.contains("stripe-") || name.contains("sig"))
@@ -97,5 +104,56 @@ async fn what_cannot_be_dealt_with_now_comes_again() {
         counter.holds(&customer, 2_000).await;
     }
     assert!(counter.sandbox.sent().iter().any(|sent| sent.status == 503));
+    counter.mails().await;
+}
+
+/// A webhook that looks like PayPal's, until PayPal is asked.
+async fn forge(counter: &Counter, from: IpAddr) -> Answer {
+    let headers = counter.sandbox.signed(sandbox::Processor::PayPal, r#"{"id":"WH-1","event_type":"X"}"#);
+    post_from(from, &counter.urls, "/paypal", &headers, r#"{"id":"WH-2","event_type":"X"}"#).await
+}
+
+#[tokio::test]
+async fn who_forges_often_is_not_asked_about_any_more_and_paypals_own_come_through() {
+    let counter = Counter::new().await;
+    let payment = counter.buy("usr_1", Processor::Paypal, 2_000, "k").await;
+    counter.pay(&payment);
+    let forger: IpAddr = "2001:db8:0:1::7".parse().unwrap();
+    for _ in 0..20 {
+        assert_eq!(forge(&counter, forger).await.status, 400);
+    }
+    // PayPal would not answer, were it asked.
+    counter.sandbox.tune(|knobs| knobs.fail_before = Chance::ALWAYS);
+    for same_network in ["2001:db8:0:1::7", "2001:db8:0:1:2::8"] {
+        let refused = forge(&counter, same_network.parse().unwrap()).await;
+        assert_eq!((refused.status, refused.json["code"].as_str()), (429, Some("too_many_requests")));
+        assert!(refused.headers.contains_key("retry-after"));
+    }
+    assert_eq!(forge(&counter, PROCESSOR).await.status, 503, "others are asked about");
+    counter.sandbox.tune(|knobs| knobs.fail_before = Chance::Off);
+    counter.sandbox.deliver_all().await;
+    assert!(counter.sandbox.sent().iter().all(|sent| sent.status == 200));
+    counter.holds("usr_1", 2_000).await;
+    counter.app.pass_secs(300);
+    assert_eq!(forge(&counter, forger).await.status, 400);
+    counter.mails().await;
+}
+
+#[tokio::test]
+async fn what_many_forgers_put_off_comes_again_and_is_credited() {
+    let counter = Counter::new().await;
+    let payment = counter.buy("usr_1", Processor::Paypal, 2_000, "k").await;
+    counter.pay(&payment);
+    for some in (0..600).collect::<Vec<u32>>().chunks(20) {
+        let forgers = some.iter().map(|n| forge(&counter, Ipv4Addr::from_bits(FORGERS + n).into()));
+        assert!(join_all(forgers).await.iter().all(|answer| answer.status == 400));
+    }
+    counter.sandbox.deliver_due().await;
+    let put_off = counter.sandbox.sent();
+    assert!(!put_off.is_empty() && put_off.iter().all(|sent| sent.genuine && sent.status == 429), "{put_off:?}");
+    counter.holds("usr_1", 0).await;
+    counter.app.pass_secs(60);
+    counter.sandbox.deliver_all().await;
+    counter.holds("usr_1", 2_000).await;
     counter.mails().await;
 }

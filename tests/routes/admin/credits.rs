@@ -218,9 +218,45 @@ async fn transactions_are_listed_newest_first_by_type_and_page_by_page() {
     for query in ["type=gift", "limit=101", "cursor=eyJsYW5lIjotMX0", "x=1"] {
         assert_eq!(desk.get(&format!("{PATH}?{query}")).await.status, 400, "{query}");
     }
+    // The ledger's dates, as customers give them: two pages and the first hour's, then the rest of the day.
+    for (query, found) in [
+        ("from=2026-11-10", "5 4 3 2 1"),
+        ("to=2026-11-10T01:00:06Z", "2 1"),
+        ("from=2026-11-10T01:00:00Z&to=2026-11-10&type=usage", "4 3 2"),
+        ("from=2026-11-11", ""),
+    ] {
+        assert_eq!(listed(&desk.get(&format!("{PATH}?{query}")).await), found, "{query}");
+    }
+    for query in ["from=yesterday", "from=2026-11-11&to=2026-11-10"] {
+        assert_eq!(desk.get(&format!("{PATH}?{query}")).await.status, 400, "{query}");
+    }
     // A position nobody gave out finds nothing that is not theirs.
-    let cursor = api::write_cursor(&json!({ "lane": 7, "seq": u64::MAX })).unwrap();
+    let cursor = api::write_cursor(&json!({ "lanes": [["usd", 7, 9, 1], ["token", 0, 9, 1]] })).unwrap();
     assert_eq!(listed(&desk.get(&format!("{PATH}?cursor={cursor}")).await), "");
     let balance = desk.app.system.store.wallet_balance(&id("usr_1"), Unit::Usd).await.unwrap();
     assert_eq!(balance.amount, Amount::from_steps(2_970_000));
+}
+
+#[tokio::test]
+async fn lanes_are_one_list_newest_first_however_it_is_cut() {
+    let app = TestApp::new().await;
+    let facts: Vec<_> = (0..501).map(|n| registered(&format!("srv-{n:03}"), "usr_1", app.at(1))).collect();
+    app.tell(&facts).await;
+    let desk = Desk::with(app, Arc::new(FollowsSetting)).await;
+    desk.user("usr_1", "ada@example.com", "Ada", "").await;
+    desk.app.hours(3).await;
+    let rows = |answer: &tests::Answer| answer.json["data"].as_array().unwrap().clone();
+    let whole = rows(&desk.get(PATH).await);
+    assert_eq!(whole.len(), 6);
+    assert!(whole.is_sorted_by(|a, b| a["created_at"].as_str() >= b["created_at"].as_str()), "{whole:?}");
+    for limit in 1..=6 {
+        let (mut joined, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = desk.get(&format!("{PATH}?limit={limit}{cursor}")).await;
+            joined.extend(rows(&page));
+            let Some(next) = page.json["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(joined, whole, "{limit}");
+    }
 }

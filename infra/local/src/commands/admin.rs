@@ -11,7 +11,7 @@ use domain::account::Role;
 pub async fn run(target: &Target, email: &str, revoke: bool) -> anyhow::Result<()> {
     let installation = Installation::open(target).await?;
     let role = if revoke { Role::User } else { Role::Admin };
-    let user = operator::set_role(&installation.store, email, role).await?;
+    let user = operator::set_role(&installation.store, email, role, installation.clock.now()).await?;
     println!("{user} is {}", if revoke { "an ordinary user now" } else { "an admin now" });
     installation.close(false)
 }

@@ -2,21 +2,53 @@
 
 use crate::installation::prefix;
 use anyhow::Context;
-use api::{secret, start};
+use api::start::StartError;
+use api::{Clock, secret, start};
+use auth::Signer;
+use providers::Secret;
 use store::{Store, StoreConfig, StoreError, TableNames};
 
-/// The secrets of a stage: the template's parameter, and the ARN it is going to get.
-pub type Secrets<'a> = &'a [(&'static str, Option<&'a str>)];
+/// A secret of a stage.
+#[derive(Debug)]
+pub struct StageSecret {
+    /// The template's parameter.
+    name: &'static str,
+    /// The ARN it is going to get, if any.
+    arn: Option<String>,
+    /// Whether a function could start with it.
+    check: fn(&'static str, &Secret) -> Result<(), StartError>,
+}
 
-/// Checks that the stage's tables, where there are any, are not of a newer version, and that the secrets can be read.
+/// The private key of access tokens.
+#[must_use]
+pub fn access_key(name: &'static str, arn: Option<String>) -> StageSecret {
+    StageSecret { name, arn, check: |name, secret| Signer::read(name, secret, Clock::system().now()).map(drop) }
+}
+
+/// Stripe's.
+#[must_use]
+pub fn stripe(name: &'static str, arn: Option<String>) -> StageSecret {
+    StageSecret { name, arn, check: |name, secret| cashier::read_stripe(name, secret).map(drop) }
+}
+
+/// PayPal's.
+#[must_use]
+pub fn paypal(name: &'static str, arn: Option<String>) -> StageSecret {
+    StageSecret { name, arn, check: |name, secret| cashier::read_paypal(name, secret).map(drop) }
+}
+
+/// Checks that the stage's tables, where there are any, are not of a newer version, and that functions can start with the
+/// secrets.
 ///
 /// # Errors
 /// The first thing that stands in the way.
-pub async fn run(stage: &str, secrets: Secrets<'_>) -> anyhow::Result<()> {
+pub async fn run(stage: &str, secrets: &[StageSecret]) -> anyhow::Result<()> {
     let sdk = start::sdk().await;
-    for (name, arn) in secrets.iter().filter_map(|(name, arn)| Some((name, (*arn)?))) {
-        secret::fetch(&sdk, name, arn).await?;
-        println!("the secret of {name} is there");
+    for StageSecret { name, arn, check } in secrets {
+        if let Some(arn) = arn {
+            check(name, &secret::fetch(&sdk, name, arn).await?)?;
+            println!("the secret of {name} is there, and holds what it should");
+        }
     }
     let tables = TableNames::with_prefix(&prefix(stage));
     let main = tables.main.clone();

@@ -1,8 +1,9 @@
 //! PayPal's webhooks.
 
-use super::{About, Event, WebhookError};
+use super::{About, Event, WebhookError, post_back};
 use crate::paypal::read_custom_id;
 use crate::{Cashier, CashierError};
+use api::ClientIp;
 use domain::payment::{Mismatch, Payment, Processor};
 use providers::CallError;
 use providers::is_object_id;
@@ -20,20 +21,26 @@ struct Told {
 }
 
 impl Cashier {
-    /// Takes an event: checks where its certificate comes from, asks PayPal whether it is its own, keeps it, and settles the
-    /// payment it is about.
+    /// Takes an event that came from `ip`: checks where its certificate comes from, asks PayPal whether it is its own, keeps it,
+    /// and settles the payment it is about.
     ///
     /// # Errors
     /// [`WebhookError`].
     pub async fn paypal_webhook<'a>(
         &self,
+        ip: ClientIp,
         header: &(dyn Fn(&'static str) -> Option<&'a str> + Sync),
         body: &[u8],
     ) -> Result<(), WebhookError> {
         let transmission = Transmission::read(header).map_err(|error| WebhookError::Forged(error.to_string()))?;
         let paypal = self.paypal()?;
-        if !paypal.is_ours(&transmission, body).await.map_err(CashierError::Call)? {
-            return Err(WebhookError::Forged("PayPal says so, or its certificate is not PayPal's".to_owned()));
+        let Some(question) = paypal.question(&transmission, body) else {
+            return Err(WebhookError::Forged("its certificate is not PayPal's, or it is no JSON".to_owned()));
+        };
+        post_back::may_ask(self, ip).await?;
+        if !paypal.is_ours(question).await.map_err(CashierError::Call)? {
+            post_back::was_forged(self, ip).await?;
+            return Err(WebhookError::Forged("PayPal says so".to_owned()));
         }
         let event = Event::keep(self, Processor::Paypal, "event_type", body).await?;
         let Some(mut told) = read(&event) else { return Ok(()) };

@@ -4,126 +4,15 @@
 //! one page with one key, whatever was seen before: a refund that failed is a page and its undoing, also where nobody saw it
 //! pending. So any order, repetition or loss of events ends with the same pages, and two readers at once do no harm.
 
+use super::pages::Counted;
 use super::posted::object_of;
-use super::{Payment, PostedPage, Processor, Purpose, Refund, RefundStatus, Status, shorten};
+use super::{
+    DisputeState, Facts, Payment, PostedPage, Processor, Purpose, Refund, RefundFact, RefundState, RefundStatus, State,
+    Status, shorten,
+};
 use crate::money::Amount;
 use crate::time::Timestamp;
-use crate::wallet::{Entry, Kind};
-
-/// Money as a processor reports it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reported {
-    /// US dollars.
-    Usd(Amount),
-    /// Anything else, in the processor's words: it is never converted.
-    Foreign(String),
-}
-
-/// Where the processor's object stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// The customer has not paid yet.
-    Waiting,
-    /// The customer must confirm with their bank.
-    ActionRequired,
-    /// Under way.
-    Processing,
-    /// The last try was declined; there may be another.
-    Declined,
-    /// Captured.
-    Captured,
-    /// Over without a capture, and it will stay so.
-    Canceled,
-}
-
-/// Whose payment the object says it is: what we wrote on it when we made it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claims {
-    /// Our payment.
-    pub payment: Option<String>,
-    /// Our customer.
-    pub customer: Option<String>,
-}
-
-/// Money that came in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capture {
-    /// The object that stands for it.
-    pub object: String,
-    /// How much.
-    pub money: Reported,
-}
-
-/// Where a refund stands at the processor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefundState {
-    /// On its way: the money has left our account.
-    Pending,
-    /// Arrived.
-    Succeeded,
-    /// It came back.
-    Failed,
-}
-
-/// A refund, as the processor lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefundFact {
-    /// Its object.
-    pub object: String,
-    /// How much.
-    pub money: Reported,
-    /// Where it stands.
-    pub state: RefundState,
-    /// Our refund's id, where we wrote one on it.
-    pub claim: Option<String>,
-}
-
-/// Where a dispute stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DisputeState {
-    /// The money is held, nothing is decided.
-    Open,
-    /// The money is back.
-    Won,
-    /// The money is gone.
-    Lost,
-}
-
-/// A dispute that took money.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DisputeFact {
-    /// Its object.
-    pub object: String,
-    /// How much.
-    pub money: Reported,
-    /// Where it stands.
-    pub state: DisputeState,
-    /// It was lost, and the same money is listed among the refunds, too.
-    pub as_refund: bool,
-    /// What it took in the end, where it was lost for less than it was about.
-    pub lost: Option<Amount>,
-}
-
-/// All a processor says of a payment at one time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Facts {
-    /// The object.
-    pub object: String,
-    /// Whose it is.
-    pub claims: Claims,
-    /// Where it stands.
-    pub state: State,
-    /// Money in.
-    pub captures: Vec<Capture>,
-    /// Money back.
-    pub refunds: Vec<RefundFact>,
-    /// Money taken.
-    pub disputes: Vec<DisputeFact>,
-    /// The disputes could not be read: what is known of them stands.
-    pub disputes_unread: bool,
-    /// Why the last try failed, in the processor's code.
-    pub failure: Option<String>,
-}
+use crate::wallet::Entry;
 
 /// A page to be posted once under its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,112 +49,6 @@ pub struct Absorbed {
     pub payment: Payment,
     /// What could not be matched, beside what could.
     pub parked: Vec<Mismatch>,
-}
-
-/// What a processor says, each part with its dollars.
-struct Counted<'a> {
-    captures: Vec<(&'a Capture, Amount)>,
-    refunds: Vec<(&'a RefundFact, Amount)>,
-    disputes: Vec<(&'a DisputeFact, Amount)>,
-}
-
-impl<'a> Counted<'a> {
-    /// A capture that cannot be counted spoils the whole; of the rest, what cannot is parked. Where an amount is another one
-    /// than was posted, the ledger's counts, and an operator is told.
-    fn read(facts: &'a Facts, payment: &Payment, parked: &mut Vec<Mismatch>) -> Result<Self, Mismatch> {
-        let captures = facts.captures.iter().map(|capture| usd(&capture.object, &capture.money).map(|a| (capture, a)));
-        let mut counted = Self {
-            captures: captures.collect::<Result<_, _>>()?,
-            refunds: countable(&facts.refunds, |fact| (&fact.object, &fact.money), parked),
-            disputes: countable(&facts.disputes, |fact| (&fact.object, &fact.money), parked),
-        };
-        let mut settle = |object: &str, event: &str, sign: fn(Amount) -> Amount, amount: &mut Amount| {
-            let Some(posted) = payment.posted_amount(object, event).map(sign) else { return };
-            if posted != *amount {
-                parked.push(changed(object, event));
-                *amount = posted;
-            }
-        };
-        for (capture, amount) in &mut counted.captures {
-            settle(&capture.object, CAPTURED, |amount| amount, amount);
-        }
-        for (fact, amount) in &mut counted.disputes {
-            settle(&fact.object, CREATED, |amount| -amount, amount);
-        }
-        for (fact, amount) in &mut counted.refunds {
-            settle(&fact.object, REFUNDED, |amount| -amount, amount);
-        }
-        Ok(counted)
-    }
-
-    /// The pages all this stands for, in order, but for those that are posted.
-    fn postings(&self, payment: &Payment, parked: &mut Vec<Mismatch>) -> Vec<Posting> {
-        let mut postings = Vec::new();
-        let mut post = |object: &str, event: &str, kind: Kind, amount: Amount, what: &str| {
-            let key = page_key(payment.processor, object, event);
-            match payment.posted.iter().find(|page| page.key == key) {
-                None => postings.push(payment.posting(key, kind, amount, what)),
-                Some(page) if page.amount.is_some_and(|posted| posted != amount) => parked.push(changed(object, event)),
-                Some(_) => {}
-            }
-        };
-        for (capture, amount) in &self.captures {
-            post(&capture.object, CAPTURED, Kind::Payment, *amount, "credits bought");
-        }
-        for (fact, amount) in &self.disputes {
-            post(&fact.object, CREATED, Kind::Reversal, -*amount, "dispute");
-            let taken = fact.taken_of(*amount);
-            if fact.state == DisputeState::Lost && taken < *amount {
-                let what = "the dispute was lost for less";
-                post(&fact.object, "spared", Kind::Reversal, *amount - taken, what);
-            }
-            match fact.state {
-                DisputeState::Won => post(&fact.object, "won", Kind::Reversal, *amount, "the dispute was won"),
-                DisputeState::Lost if fact.as_refund => {
-                    let what = "the dispute's money is listed as a refund";
-                    post(&fact.object, "reversed", Kind::Reversal, taken, what);
-                }
-                DisputeState::Open | DisputeState::Lost => {}
-            }
-        }
-        for (fact, amount) in &self.refunds {
-            post(&fact.object, REFUNDED, Kind::Refund, -*amount, "refund");
-            if fact.state == RefundState::Failed {
-                post(&fact.object, "refund_failed", Kind::Refund, *amount, "the refund came back");
-            }
-        }
-        postings
-    }
-}
-
-/// Events that move money; the others undo them.
-const CAPTURED: &str = "captured";
-const CREATED: &str = "created";
-const REFUNDED: &str = "refunded";
-
-fn page_key(processor: Processor, object: &str, event: &str) -> String {
-    format!("{processor}:{object}:{event}")
-}
-
-fn changed(object: &str, event: &str) -> Mismatch {
-    let reason = format!("its amount is another one than was posted ({event})");
-    Mismatch { object: object.to_owned(), reason }
-}
-
-impl DisputeFact {
-    /// What it took, where that is not all of it.
-    fn taken_of(&self, amount: Amount) -> Amount {
-        self.lost.map_or(amount, |lost| lost.max(Amount::ZERO).min(amount))
-    }
-
-    /// What is gone of its amount, and not as a refund.
-    fn took(&self, amount: Amount) -> Amount {
-        match self.state {
-            DisputeState::Open => amount,
-            DisputeState::Lost if !self.as_refund => self.taken_of(amount),
-            DisputeState::Lost | DisputeState::Won => Amount::ZERO,
-        }
-    }
 }
 
 impl Payment {
@@ -324,25 +107,6 @@ impl Payment {
             return fail("it is said to be captured, but no captured amount is given");
         }
         Ok(())
-    }
-
-    /// What was posted for an event of an object, where the record says so.
-    fn posted_amount(&self, object: &str, event: &str) -> Option<Amount> {
-        let key = page_key(self.processor, object, event);
-        self.posted.iter().find(|page| page.key == key).and_then(|page| page.amount)
-    }
-
-    fn posting(&self, key: String, kind: Kind, amount: Amount, what: &str) -> Posting {
-        Posting {
-            entry: Entry {
-                kind,
-                amount,
-                actor: Some(self.processor.to_string()),
-                reason: Some(format!("{what}, {}", self.id)),
-                reference: Some(key.clone()),
-            },
-            key,
-        }
     }
 
     /// The processor lists a refund: ours, or one that was made there.
@@ -416,30 +180,4 @@ impl Payment {
             Processor::Paypal => self.capture.as_deref(),
         }
     }
-}
-
-fn usd(object: &str, money: &Reported) -> Result<Amount, Mismatch> {
-    let fail = |reason: String| Err(Mismatch { object: object.to_owned(), reason });
-    match money {
-        Reported::Usd(amount) if *amount > Amount::ZERO => Ok(*amount),
-        Reported::Usd(_) => fail("an amount is not more than zero".to_owned()),
-        Reported::Foreign(words) => fail(format!("the currency is not USD: {}", shorten(words))),
-    }
-}
-
-/// Those in USD with their amounts; the others are parked.
-fn countable<'a, T>(
-    facts: &'a [T],
-    parts: impl Fn(&T) -> (&String, &Reported),
-    parked: &mut Vec<Mismatch>,
-) -> Vec<(&'a T, Amount)> {
-    let mut counted = Vec::with_capacity(facts.len());
-    for fact in facts {
-        let (object, money) = parts(fact);
-        match usd(object, money) {
-            Ok(amount) => counted.push((fact, amount)),
-            Err(mismatch) => parked.push(mismatch),
-        }
-    }
-    counted
 }

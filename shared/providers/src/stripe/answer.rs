@@ -1,7 +1,8 @@
 //! Stripe's objects, as far as they are needed.
 
 use super::{META_CUSTOMER, META_PAYMENT, META_REFUND};
-use crate::http::{Secret, object_id, text};
+use crate::http::{object_id, text};
+use crate::secret::Secret;
 use serde_json::Value;
 
 /// Where an intent stands.

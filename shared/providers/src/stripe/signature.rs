@@ -1,7 +1,7 @@
 //! Whether a webhook is Stripe's: `Stripe-Signature: t=1700000000,v1=<hex>,v1=<hex>,v0=...`, where each `v1` is the
 //! HMAC-SHA256 of `{t}.{raw body}` under a secret. Pure: no clock, no I/O.
 
-use crate::http::Secret;
+use crate::secret::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};

@@ -1,4 +1,4 @@
-//! Role and status as an admin changes them, in the transaction of the change.
+//! Role and status as an admin changes them, and as a change needs them to be, in the transaction of the change.
 
 use super::{Access, KEYS, ROLE, SESSIONS, STATUS, read_access};
 use crate::client::Store;
@@ -62,6 +62,20 @@ impl Store {
         };
         let update = update.build().map_err(|e| StoreError::Invalid(e.to_string()))?;
         Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// Action that changes nothing: `user` is active at the moment of the transaction.
+    pub(crate) fn access_active_check(&self, user: &Id) -> Result<TransactWriteItem, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.tables().main)
+            .key(PK, s(keys::access(user)))
+            .key(SK, s(keys::ACCESS))
+            .condition_expression(expr::ACCESS_IS_ACTIVE)
+            .expression_attribute_names("#status", STATUS)
+            .expression_attribute_values(":active", s(Status::Active.as_str()))
+            .build()
+            .map_err(|e| StoreError::Invalid(e.to_string()))?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     /// Action that changes nothing: `admin` is an active admin at the moment of the transaction.

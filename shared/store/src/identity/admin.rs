@@ -169,7 +169,11 @@ fn is_profile(old: &Profile, new: &Profile) -> bool {
     (&old.name, &old.company) != (&new.name, &new.company)
 }
 
-/// What differs, as it was and as it is.
+/// What the audit log says of a name or a company where there is one. The log is kept for ever under the user's id, and who
+/// leaves leaves no name: it says that it was given, changed or taken away, not what it is.
+const NOT_KEPT: &str = "not kept";
+
+/// What differs, as it was and as it is; of what is personal only whether there is something.
 fn differences(
     (old, access): (&Profile, &Access),
     (new, role, status): (&Profile, Role, Status),
@@ -180,8 +184,12 @@ fn differences(
         ("role", json!(access.role), json!(role)),
         ("status", json!(access.status), json!(status)),
     ];
+    let kept = |name: &str, value: Value| match name {
+        "name" | "company" if !value.is_null() => json!(NOT_KEPT),
+        _ => value,
+    };
     let changed = fields.into_iter().filter(|(_, was, is)| was != is);
-    changed.map(|(name, was, is)| ((name.to_owned(), was), (name.to_owned(), is))).unzip()
+    changed.map(|(name, was, is)| ((name.to_owned(), kept(name, was)), (name.to_owned(), kept(name, is)))).unzip()
 }
 
 impl UserChange {

@@ -9,13 +9,14 @@ use crate::item::text;
 use crate::keys::{self, SK};
 use domain::Timestamp;
 
-/// Items of a user that go in the same transaction, beside the four that must; DynamoDB takes 100 in all. Any others are
+/// Items of a user that go in the same transaction, beside the six that must; DynamoDB takes 100 in all. Any others are
 /// records of sessions and addresses, which expire by themselves.
 const MAX_ITEMS: usize = 90;
 
 impl Store {
     /// Takes away all that is personal: address (free for others then), name, company, password, second factor, sessions,
-    /// names of keys, addresses. The account is deleted for good, its sessions and keys end. The ledger is not touched.
+    /// names of keys, addresses. The account is deleted for good, its sessions and keys end. What processors keep, such as
+    /// saved cards, is noted in [`Store::departed_list`], and goes soon after. The ledger is not touched.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where the profile changed meanwhile, or they are an admin; DynamoDB's.
@@ -32,6 +33,7 @@ impl Store {
         };
         let mut actions = self.profile_actions(&gone, rev + 1, Over::Rev(rev))?.to_vec();
         actions.push(self.access_delete_action(&profile.id)?);
+        actions.push(self.departed_action(&profile.id)?);
         if let Some(email) = &profile.email {
             actions.push(self.identity_delete_action(keys::email(email), keys::EMAIL_USER.to_owned(), true)?);
         }

@@ -6,13 +6,12 @@ use crate::error::{StoreError, classify};
 use crate::expr;
 use crate::item::{Item, n, s};
 use crate::keys::{PK, SK};
+use crate::query::{Query, Span};
 use aws_sdk_dynamodb::types::{Delete, KeysAndAttributes, Put, ReturnConsumedCapacity, TransactWriteItem};
 use std::collections::HashMap;
 
 /// Rounds of a batch read for keys DynamoDB left over.
 const BATCH_GET_ROUNDS: usize = 8;
-/// Stretches of a user's partition that are read: far more than anybody has.
-const MAX_STRETCHES: usize = 20;
 
 impl Store {
     pub(super) async fn identity_get(&self, pk: String, sk: String) -> Result<Option<Item>, StoreError> {
@@ -54,27 +53,7 @@ impl Store {
 
     /// The items of a partition whose sort key begins so, ascending.
     pub(super) async fn identity_query(&self, pk: &str, prefix: &str) -> Result<Vec<Item>, StoreError> {
-        let (mut all, mut start) = (Vec::new(), None);
-        for _ in 0..MAX_STRETCHES {
-            let request = self
-                .client()
-                .query()
-                .table_name(&self.tables().identity)
-                .key_condition_expression(expr::BEGINS_WITH)
-                .expression_attribute_values(":pk", s(pk))
-                .expression_attribute_values(":prefix", s(prefix))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total);
-            let answer = request.send().await.map_err(|e| classify("Query", &e))?;
-            self.capacity().read(Area::Identity, answer.consumed_capacity.as_slice());
-            all.extend(answer.items.unwrap_or_default());
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
-        }
-        Ok(all)
+        self.query_whole(&Query::identity(pk, Span::Begins(prefix.to_owned()))).await
     }
 
     /// Puts an item: new, over a revision, or (`OverAny`) whatever was there.

@@ -27,6 +27,8 @@ pub enum Purpose {
     VerifyEmail,
     /// And may choose a new password.
     ResetPassword,
+    /// And an account that asked for it has it from then on.
+    ChangeEmail,
 }
 
 /// A token as it is kept.
@@ -39,9 +41,9 @@ pub struct MailToken {
     pub purpose: Purpose,
     /// Whose.
     pub user: Id,
-    /// Where it was mailed to: it holds as long as that is the user's address.
+    /// Where it was mailed to: it holds as long as that is the user's address; one that changes the address, until it is.
     pub email: Email,
-    /// The secret's generation when it was made: it does not survive another password.
+    /// The secret's generation when it was made: it does not survive another password or address.
     pub generation: u32,
     /// Until when it holds.
     pub expires_at: Timestamp,
@@ -70,15 +72,7 @@ impl Store {
         mail: Option<&OutboxMail>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let decoy = |number: u8| {
-            let item = HashMap::from([
-                (PK.to_owned(), s(keys::decoy(random))),
-                (SK.to_owned(), s(number.to_string())),
-                (TTL.to_owned(), n(now.secs() + DECOY_KEPT_SECS)),
-            ]);
-            self.identity_put_action(item, Over::Any)
-        };
-        let mut actions = (0..items).map(decoy).collect::<Result<Vec<_>, _>>()?;
+        let mut actions = self.decoy_actions(random, items, now)?;
         if let Some(mail) = mail {
             actions.extend(self.mail_actions(mail, now)?);
         }
@@ -157,13 +151,30 @@ impl Store {
         self.transact(Area::Identity, actions).await
     }
 
+    pub(super) fn decoy_actions(
+        &self,
+        random: &str,
+        items: u8,
+        now: Timestamp,
+    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+        let decoy = |number: u8| {
+            let item = HashMap::from([
+                (PK.to_owned(), s(keys::decoy(random))),
+                (SK.to_owned(), s(number.to_string())),
+                (TTL.to_owned(), n(now.secs() + DECOY_KEPT_SECS)),
+            ]);
+            self.identity_put_action(item, Over::Any)
+        };
+        (0..items).map(decoy).collect()
+    }
+
     pub(super) fn token_put_action(&self, token: &MailToken) -> Result<TransactWriteItem, StoreError> {
         let mut item: Item = document(keys::token(&token.hash), keys::TOKEN.to_owned(), 1, token)?;
         item.insert(TTL.to_owned(), n(token.expires_at.secs()));
         self.identity_put_action(item, Over::Nothing)
     }
 
-    fn token_use_action(&self, token: &MailToken) -> Result<TransactWriteItem, StoreError> {
+    pub(super) fn token_use_action(&self, token: &MailToken) -> Result<TransactWriteItem, StoreError> {
         self.identity_delete_action(keys::token(&token.hash), keys::TOKEN.to_owned(), true)
     }
 }

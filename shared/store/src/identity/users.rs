@@ -2,17 +2,18 @@
 
 use super::table::Over;
 use super::{MailToken, Profile, Secret};
-use crate::access::Access;
+use crate::audit::{By, USER_UPDATE};
 use crate::capacity::Area;
 use crate::client::Store;
-use crate::error::{StoreError, classify};
-use crate::expr;
+use crate::error::StoreError;
 use crate::item::{Item, document, read_document, s};
 use crate::keys::{self, PK, SK};
 use crate::outbox::OutboxMail;
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, TransactWriteItem};
-use domain::account::{Email, Role};
+use crate::query::{Query, Span};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use domain::account::{Email, Role, Status};
 use domain::{Id, Timestamp};
+use serde_json::json;
 use std::collections::HashMap;
 
 /// Attribute of an address: whose it is.
@@ -125,32 +126,45 @@ impl Store {
     /// # Errors
     /// DynamoDB's.
     pub async fn user_list(&self, after: Option<&Id>, limit: u16) -> Result<Vec<Profile>, StoreError> {
-        let request = self.client().query().table_name(&self.tables().identity);
-        let request = match after {
-            None => request.key_condition_expression(expr::IN_PARTITION),
-            Some(user) => {
-                request.key_condition_expression(expr::BEFORE).expression_attribute_values(":before", s(user.as_str()))
-            }
-        };
-        let request = request
-            .expression_attribute_values(":pk", s(keys::USERS))
-            .scan_index_forward(false)
-            .limit(limit.max(1).into())
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = request.send().await.map_err(|e| classify("Query", &e))?;
-        self.capacity().read(Area::Identity, answer.consumed_capacity.as_slice());
-        answer.items().iter().map(|item| read_document(item).map(|(profile, _)| profile)).collect()
+        let span = after.map_or(Span::All, |user| Span::Before(user.to_string()));
+        let query = Query::identity(keys::USERS, span).newest_first().limit(limit);
+        let (items, _) = self.query(&query, None).await?;
+        items.iter().map(|item| read_document(item).map(|(profile, _)| profile)).collect()
     }
 
-    /// Gives the owner of an address a role: for the operator, who makes the first admin. Returns whose it is and what they
-    /// could do before; nothing where the address is nobody's.
+    /// The newest `most` users' ids, newest first: to count them, or to count out a place of [`Store::user_list`].
     ///
     /// # Errors
     /// DynamoDB's.
-    pub async fn user_role_set(&self, email: &Email, role: Role) -> Result<Option<(Id, Access)>, StoreError> {
+    pub async fn user_ids(&self, most: usize) -> Result<Vec<Id>, StoreError> {
+        let (mut ids, mut start): (Vec<Id>, _) = (Vec::new(), None);
+        loop {
+            let query = Query::identity(keys::USERS, Span::All).newest_first().limit(most - ids.len());
+            let (items, next) = self.query(&query, start).await?;
+            ids.extend(items.iter().filter_map(|item| Id::new(crate::item::text(item, SK)?).ok()));
+            start = next;
+            if start.is_none() || ids.len() >= most {
+                return Ok(ids);
+            }
+        }
+    }
+
+    /// Gives the owner of an address a role, with its record in the audit log: for the operator, who makes the first admin.
+    /// Returns whose it is; nothing where the address is nobody's. The role they have already is no change.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where their role or status changes at this moment; DynamoDB's.
+    pub async fn user_role_set(&self, email: &Email, role: Role, by: &By) -> Result<Option<Id>, StoreError> {
         let Some(user) = self.user_by_email(email).await? else { return Ok(None) };
-        Ok(self.access_role_set(&user, role).await?.map(|before| (user, before)))
+        let access = self.access_get(&user).await?.filter(|access| access.status != Status::Deleted);
+        let Some(access) = access else { return Ok(None) };
+        if access.role != role {
+            let (was, is) = (json!({ "role": access.role }), json!({ "role": role }));
+            let record = by.record(USER_UPDATE, format!("user/{user}"), was, is);
+            let change = self.access_change_action(&user, &access, role, access.status)?;
+            self.transact(Area::Identity, vec![change, self.audit_action(&record)?]).await?;
+        }
+        Ok(Some(user))
     }
 
     /// A profile stands twice: with the user, and in the list of all.
@@ -167,7 +181,7 @@ impl Store {
     }
 }
 
-fn email_item(email: &Email, user: &Id) -> Item {
+pub(super) fn email_item(email: &Email, user: &Id) -> Item {
     HashMap::from([
         (PK.to_owned(), s(keys::email(email))),
         (SK.to_owned(), s(keys::EMAIL_USER)),

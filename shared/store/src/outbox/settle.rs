@@ -3,11 +3,11 @@
 use super::{MAX_ROUNDS, MailRecord, MailStatus, mail_item};
 use crate::capacity::Area;
 use crate::client::Store;
-use crate::error::{StoreError, classify};
-use crate::expr;
+use crate::error::StoreError;
 use crate::item::{read_document, s, text};
 use crate::keys::{self, PK, SK};
-use aws_sdk_dynamodb::types::{Delete, ReturnConsumedCapacity, TransactWriteItem};
+use crate::query::{Query, Span};
+use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 use domain::Timestamp;
 use std::collections::HashMap;
 
@@ -73,19 +73,10 @@ impl Store {
     /// # Errors
     /// DynamoDB's. A record that cannot be read is left out, and logged.
     pub async fn mail_waiting(&self, now: Timestamp, limit: u16) -> Result<Vec<MailRecord>, StoreError> {
-        let request = self
-            .client()
-            .query()
-            .table_name(&self.tables().main)
-            .key_condition_expression(expr::OUTBOX_DUE)
-            .expression_attribute_values(":pk", s(keys::OUTBOX))
-            .expression_attribute_values(":until", s(keys::outbox(now.plus_secs(1), "")))
-            .consistent_read(true)
-            .limit(limit.clamp(1, 1_000).into())
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = request.send().await.map_err(|e| classify("Query", &e))?;
-        self.capacity().read(Area::Other, answer.consumed_capacity.as_slice());
-        let pointers: Vec<&str> = answer.items().iter().filter_map(|item| text(item, SK)).collect();
+        let before = Span::Before(keys::outbox(now.plus_secs(1), ""));
+        let query = Query::new(Area::Other, keys::OUTBOX, before).limit(limit.clamp(1, 1_000));
+        let (items, _) = self.query(&query, None).await?;
+        let pointers: Vec<&str> = items.iter().filter_map(|item| text(item, SK)).collect();
         let ids = pointers.iter().filter_map(|pointer| keys::parse_outbox(pointer));
         let records =
             self.get_many(Area::Other, ids.map(|id| (keys::mail(id), keys::MAIL.to_owned())).collect()).await?;

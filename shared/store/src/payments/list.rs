@@ -1,11 +1,10 @@
 //! A customer's payments, newest first.
 
-use super::{Payment, Store, StoreError, classify};
+use super::{Payment, Store, StoreError};
 use crate::capacity::Area;
-use crate::expr;
 use crate::item::{Item, read_document, s, text};
 use crate::keys::{self, PK, SK};
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use crate::query::{Query, Span};
 use domain::payment::{Processor, Status};
 use domain::{Hour, Id, Timestamp};
 use std::collections::HashMap;
@@ -105,23 +104,10 @@ impl Store {
         let pk = keys::payments_of(customer);
         let (from, to) = filter.range();
         let start = after.map(|sk| HashMap::from([(PK.to_owned(), s(&pk)), (SK.to_owned(), s(sk))]));
-        let request = self
-            .client()
-            .query()
-            .table_name(&self.tables().main)
-            .key_condition_expression(expr::BETWEEN)
-            .expression_attribute_values(":pk", s(&pk))
-            .expression_attribute_values(":from", s(from))
-            .expression_attribute_values(":to", s(to))
-            .scan_index_forward(false)
-            .limit(i32::from(limit.max(1)))
-            .set_exclusive_start_key(start)
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let answer = request.send().await.map_err(|e| classify("Query", &e))?;
-        self.capacity().read(Area::Other, answer.consumed_capacity.as_slice());
-        let names = answer.items().iter().filter_map(|item| text(item, SK).map(str::to_owned)).collect();
-        Ok((names, answer.last_evaluated_key.is_some()))
+        let query = Query::new(Area::Other, pk, Span::Between(from, to)).newest_first().limit(limit);
+        let (items, next) = self.query(&query, start).await?;
+        let names = items.iter().filter_map(|item| text(item, SK).map(str::to_owned)).collect();
+        Ok((names, next.is_some()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where a list that merges chains goes on: a number for each.
 
-use api::{Problem, read_cursor, write_cursor};
+use crate::page::{read_cursor, write_cursor};
+use crate::problem::Problem;
 use domain::tenure::WalletId;
 use domain::{Id, Unit};
 use serde::{Deserialize, Serialize};

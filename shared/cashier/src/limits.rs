@@ -1,13 +1,13 @@
-//! How often somebody may ask for what costs a call to a processor.
+//! How often somebody may ask for what costs a call to a processor, whichever area they ask it of.
 
 use api::{Caller, ClientIp, Kit, Limit, Problem, address_bucket};
 
-/// Payments begun, confirmed or captured in a minute, by one account and from one address.
+/// Requests in a minute that a processor is asked for, by one account and from one address.
 const BY_ACCOUNT: u32 = 20;
 const BY_ADDRESS: u32 = 60;
 const PER_SECS: i64 = 60;
 
-/// Counts one more.
+/// Counts one more. All areas count in the same buckets: the processor's own limit is one for all of them.
 ///
 /// # Errors
 /// 429 with the time to wait; the store's.

@@ -1,8 +1,8 @@
 //! Pages of several chains as one list, newest first: reads each a stretch ahead, and gives out the newest page of all.
 
-use crate::cursor::{LaneRange, MAX_LANES, Position};
+use super::cursor::{LaneRange, MAX_LANES, Position};
 use crate::dates::Span;
-use api::{FieldError, Problem};
+use crate::problem::{FieldError, Problem};
 use axum::http::StatusCode;
 use domain::tenure::WalletId;
 use domain::wallet::Page;

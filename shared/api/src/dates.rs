@@ -1,6 +1,6 @@
 //! Times in query strings: RFC 3339, or a UTC date.
 
-use api::Problem;
+use crate::problem::Problem;
 use domain::{Month, Timestamp};
 
 /// Seconds of a day.
