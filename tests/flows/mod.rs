@@ -2,7 +2,7 @@
 
 mod bad_input;
 mod biller;
-mod broken;
+pub mod broken;
 mod closing;
 mod deadline;
 mod explain;

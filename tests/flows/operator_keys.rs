@@ -63,6 +63,29 @@ async fn what_a_withdrawn_key_signed_is_refused_and_another_key_goes_on() {
 }
 
 #[tokio::test]
+async fn a_key_that_was_put_back_is_the_one_in_use() {
+    let app = TestApp::new().await;
+    let store = &app.system.store;
+    let signer = || Signer::from_pem(&Signer::generate_pem().unwrap(), app.time.now()).unwrap();
+    let old = signer();
+    assert!(store.access_key_add(old.public()).await.unwrap());
+    app.pass_secs(60);
+    let new = signer();
+    assert!(store.access_key_add(new.public()).await.unwrap());
+    app.pass_secs(60);
+    // The instances that start now have the old one again.
+    let back = store::AccessKey { since: app.time.now(), ..old.public().clone() };
+    for _ in 0..2 {
+        assert!(store.access_key_add(&back).await.unwrap());
+    }
+    let said = lines(&store.access_keys().await.unwrap());
+    assert!(said[0].starts_with(&old.public().kid) && said[0].ends_with("in use"), "{said:?}");
+    let (kid, now) = (&old.public().kid, app.time.now());
+    assert!(withdraw(store, kid, false, now).await.unwrap_err().to_string().contains("auth signs with this key"));
+    assert_eq!(withdraw(store, &new.public().kid, false, now).await.unwrap(), now);
+}
+
+#[tokio::test]
 async fn instances_that_know_a_key_ask_again_once_a_minute_and_not_more_often() {
     let app = TestApp::new().await;
     let (account, router) = (app.sign_up(EMAIL).await, app.auth_router().await);

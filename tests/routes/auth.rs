@@ -385,7 +385,7 @@ async fn hostile_addresses_are_refused_by_field_everywhere_and_change_nothing() 
                 (422, Some("/email")),
                 "{path} {bad:?}"
             );
-            let text = answer.json.to_string();
+            let text = answer.json["errors"].to_string();
             assert!("name@example.com".contains(bad) || !text.contains(bad), "the answer repeats {bad:?}: {text}");
         }
     }

@@ -3,6 +3,8 @@
 use super::auth::{by, post, verify};
 use super::auth_api_keys::wanted;
 use super::auth_login::{from, refused};
+use super::auth_second_factor::with_second_factor;
+use crate::flows::broken::Refusing;
 use axum::Router;
 use domain::account::{Email, Status};
 use domain::mail::Template;
@@ -10,6 +12,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use skymeter::chaos::{Chaos, Rates};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tests::{Account, Answer, PASSWORD, TestApp, ask, login};
 
@@ -281,7 +284,7 @@ async fn hostile_addresses_are_refused_by_field_and_change_nothing() {
     ] {
         let answer = change(&router, &account, bad).await;
         assert_eq!(pointer(&answer), (422, Some("/email")), "{bad:?}");
-        assert!(bad.is_empty() || !answer.json.to_string().contains(bad), "the answer repeats {bad:?}");
+        assert!(bad.is_empty() || !answer.json["errors"].to_string().contains(bad), "the answer repeats {bad:?}");
     }
     assert_eq!(by(&router, &account, "GET", "me", None).await.json["email"], OLD);
 }
@@ -310,6 +313,74 @@ async fn a_taken_address_gets_the_same_answer_for_the_same_work_and_its_owner_a_
     assert_eq!(app.mails_of(Template::RegisteredAlready, "bob@example.com").await.len(), 1);
     assert!(app.mails_of(Template::ConfirmEmail, "bob@example.com").await.is_empty());
     assert_eq!(app.mails_of(Template::ConfirmEmail, NEW).await.len(), 2);
+    // Who asked is told alike.
+    let told = app.mails_of(Template::EmailChangeAsked, OLD).await;
+    assert_eq!(told.len(), 4);
+    assert!(told.iter().all(|mail| mail.params == told[0].params), "{told:?}");
+}
+
+#[tokio::test]
+async fn the_old_address_hears_of_it_when_it_is_asked_for_and_a_reset_from_there_ends_it() {
+    let app = TestApp::new().await;
+    let account = app.sign_up(OLD).await;
+    let router = app.auth_router().await;
+    let token = token(&app, &router, &account, "thief@example.com").await;
+    let told = app.mails_of(Template::EmailChangeAsked, OLD).await;
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].params.keys().collect::<Vec<_>>(), ["address", "at", "name"]);
+    assert!(!format!("{:?}", told[0].params).contains("thief"), "{:?}", told[0].params);
+    post(&router, "forgot-password", json!({ "email": OLD })).await;
+    let reset = app.mailed_token(Template::Reset, OLD).await;
+    let body = json!({ "token": reset, "password": "a new long password" });
+    assert_eq!(post(&router, "reset-password", body).await.status, 204);
+    assert_eq!(refused(&confirm(&router, &token).await), (422, "invalid_token"));
+    assert_eq!(owner(&app, OLD).await, Some(account.user));
+}
+
+#[tokio::test]
+async fn what_a_thief_asked_for_ends_with_a_second_factor_and_with_the_other_sessions() {
+    let app = TestApp::new().await;
+    let router = app.auth_router().await;
+    for defence in ["sessions", "second factor"] {
+        let email = format!("{}@example.com", defence.replace(' ', "."));
+        let owned = app.sign_up(&email).await;
+        let thief = Account::of(&login(&from(&router, 1), &email, PASSWORD).await);
+        let to = format!("thief.{email}");
+        let token = token(&app, &router, &thief, &to).await;
+        if defence == "sessions" {
+            assert_eq!(by(&router, &owned, "DELETE", "sessions", None).await.status, 204);
+        } else {
+            with_second_factor(&app, &router, &owned).await;
+        }
+        assert_eq!(refused(&confirm(&router, &token).await), (422, "invalid_token"), "{defence}");
+        assert_eq!((owner(&app, &email).await, owner(&app, &to).await), (Some(owned.user.clone()), None));
+        // The owner asks again, with all that is needed now.
+        if defence == "sessions" {
+            let mine = tokens(&app, &router, &owned, "mine@example.com").await.remove(0);
+            assert_eq!(confirm(&router, &mine).await.status, 204);
+        } else {
+            assert_eq!(refused(&change(&router, &thief, &to).await), (401, "second_factor_required"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_is_made_is_answered_so_whatever_breaks_after_it() {
+    let flag = Arc::new(AtomicBool::new(false));
+    let tamper = Refusing("PutItem", "ADDRESS#", Arc::clone(&flag));
+    let chaos = Arc::new(Chaos::tampered(1, Rates::NONE, Box::new(tamper)));
+    let app = TestApp::with(None, Some(chaos)).await;
+    let account = app.sign_up(OLD).await;
+    let router = app.auth_router().await;
+    let token = token(&app, &router, &account, NEW).await;
+    flag.store(true, Ordering::Relaxed);
+    assert_eq!(confirm(&router, &token).await.status, 204);
+    flag.store(false, Ordering::Relaxed);
+    assert_eq!(owner(&app, NEW).await, Some(account.user));
+    assert_eq!(app.mails_of(Template::EmailChanged, OLD).await.len(), 1);
+    // What broke: the place is not a usual one.
+    assert_eq!(login(&router, NEW, PASSWORD).await.status, 200);
+    assert_eq!(app.mails_of(Template::NewSignIn, NEW).await.len(), 1);
 }
 
 #[tokio::test]
@@ -358,13 +429,39 @@ async fn the_answer_takes_its_time() {
 async fn mails_are_bounded_for_an_address_and_from_one() {
     let app = TestApp::new().await;
     let router = app.auth_router().await;
-    for n in 0..3 {
-        let account = app.sign_up(&format!("user{n}@example.com")).await;
-        for _ in 0..3 {
-            assert_eq!(change(&from(&router, n), &account, NEW).await.status, 202);
-        }
+    // Five an hour of one account to one address, and ten in all.
+    let eve = app.sign_up("eve@example.com").await;
+    for n in 0..7 {
+        assert_eq!(change(&from(&router, n), &eve, NEW).await.status, 202);
     }
     assert_eq!(app.mails_of(Template::ConfirmEmail, NEW).await.len(), 5);
+    app.pass_secs(900);
+    let eve = Account::of(&login(&router, "eve@example.com", PASSWORD).await);
+    for n in 0..7 {
+        assert_eq!(change(&from(&router, n), &eve, &format!("other{n}@example.com")).await.status, 202);
+    }
+    assert_eq!(app.mails_of(Template::ConfirmEmail, "other4@example.com").await.len(), 1);
+    assert!(app.mails_of(Template::ConfirmEmail, "other5@example.com").await.is_empty());
+    // The owner hears of those that went out, and of no more.
+    assert_eq!(app.mails_of(Template::EmailChangeAsked, "eve@example.com").await.len(), 10);
+    // Nobody else is kept from that address by it, not for a whole day of it; only by many.
+    for _ in 0..3 {
+        app.pass_secs(3_600);
+        let eve = Account::of(&login(&router, "eve@example.com", PASSWORD).await);
+        for n in 0..6 {
+            assert_eq!(change(&from(&router, n), &eve, NEW).await.status, 202);
+        }
+    }
+    assert_eq!(app.mails_of(Template::ConfirmEmail, NEW).await.len(), 10);
+    for n in 0..3 {
+        let account = app.sign_up(&format!("user{n}@example.com")).await;
+        for _ in 0..4 {
+            assert_eq!(change(&from(&router, n), &account, NEW).await.status, 202);
+        }
+        let sent = app.mails_of(Template::EmailChangeAsked, &format!("user{n}@example.com")).await.len();
+        assert_eq!(sent, [4, 4, 2][usize::from(n)]);
+    }
+    assert_eq!(app.mails_of(Template::ConfirmEmail, NEW).await.len(), 20);
     let mut last = 202;
     for n in 0..4 {
         let account = app.sign_up(&format!("more{n}@example.com")).await;

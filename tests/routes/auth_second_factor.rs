@@ -15,7 +15,7 @@ fn code(app: &TestApp, secret: &str, steps: i64) -> String {
 }
 
 /// Somebody with a second factor: the secret and the recovery codes.
-async fn with_second_factor(app: &TestApp, router: &Router, account: &Account) -> (String, Vec<String>) {
+pub async fn with_second_factor(app: &TestApp, router: &Router, account: &Account) -> (String, Vec<String>) {
     let setup = by(router, account, "POST", "2fa/setup", Some(json!({ "password": PASSWORD }))).await;
     assert_eq!(setup.status, 200, "{:?}", setup.json);
     let secret = setup.json["secret"].as_str().unwrap().to_owned();

@@ -197,6 +197,7 @@ async fn what_cannot_be_read_is_refused_and_a_cursor_opens_nobody_elses_list() {
             json!({ "lanes": [["eur", 0, 3, 1]] }),
             json!({ "lanes": [["usd", 70_000, 3, 1]] }),
             json!({ "lanes": [["usd", 0, u64::MAX, 1]] }),
+            json!({ "lanes": [["usd", 0, u64::MAX - 1, 1], ["usd", 1, u64::MAX - 1, 1]] }),
             json!({ "lanes": [["usd", 0, 3, 1]], "customer": "usr_2" }),
             json!({ "lanes": (0..65).map(|n| json!(["usd", n, 3, 1])).collect::<Vec<_>>() }),
         ] {

@@ -324,7 +324,6 @@ async fn who_asks_too_often_waits() {
 async fn whatever_asks_a_processor_counts_and_so_does_the_address() {
     let (app, shop) = open().await;
     let asks = [
-        ("GET", "/payments/methods", None),
         ("DELETE", "/payments/methods/pm_none", None),
         ("POST", "/billing/custom-credits/add", Some(json!({ "payment_id": "pay_none" }))),
         (
@@ -343,7 +342,7 @@ async fn whatever_asks_a_processor_counts_and_so_does_the_address() {
         ask(router, method, &format!("/api/v1{path}"), Some(token), body.clone()).await
     };
     for n in 0..20 {
-        assert_eq!(ask_of(&home, &busy, n).await.status, [200, 404, 404, 422][n % 4], "{n}");
+        assert_eq!(ask_of(&home, &busy, n).await.status, [404, 404, 422][n % 3], "{n}");
     }
     let elsewhere = called_from(&shop.router, "192.0.2.2");
     for n in 0..asks.len() {
@@ -361,12 +360,43 @@ async fn whatever_asks_a_processor_counts_and_so_does_the_address() {
         waits(&ask_of(&home, &late, n).await);
     }
     waits(&ask(&home, "POST", "/api/v1/payments/intent", Some(&late), Some(json!({ "amount": "5" }))).await);
-    assert_eq!(ask_of(&elsewhere, &late, 0).await.status, 200);
+    assert_eq!(ask_of(&elsewhere, &late, 0).await.status, 404);
     // To switch it off asks nobody.
     let off = json!({ "enabled": false, "threshold": "5", "amount": "20", "daily_limit": "100" });
     assert_eq!(ask(&home, "PUT", "/api/v1/billing/auto-top-up", Some(&late), Some(off)).await.status, 200);
     app.pass_secs(60);
-    assert_eq!(ask_of(&home, &late, 0).await.status, 200);
+    assert_eq!(ask_of(&home, &late, 0).await.status, 404);
+}
+
+#[tokio::test]
+async fn who_only_looks_is_counted_apart_and_keeps_nobody_from_paying() {
+    let (app, shop) = open().await;
+    let home = called_from(&shop.router, "192.0.2.1");
+    let look = async |token: &str| ask(&home, "GET", "/api/v1/payments/methods", Some(token), None).await;
+    let pay = async |token: &str| {
+        let body = Some(json!({ "payment_id": "pay_none" }));
+        ask(&home, "POST", "/api/v1/billing/custom-credits/add", Some(token), body).await.status
+    };
+    // An account that looks often, and an address from which three do.
+    for user in ["usr_1", "usr_2", "usr_3"] {
+        let token = app.sign_in(user, Role::User).await;
+        for n in 0..60 {
+            assert_eq!(look(&token).await.status, 200, "{user} {n}");
+        }
+        waits(&look(&token).await);
+        assert_eq!(pay(&token).await, 404, "{user}");
+    }
+    let late = app.sign_in("usr_4", Role::User).await;
+    waits(&look(&late).await);
+    // Nor is paying kept from looking.
+    for _ in 0..17 {
+        assert_eq!(pay(&late).await, 404);
+    }
+    app.pass_secs(60);
+    for _ in 0..20 {
+        assert_eq!(pay(&late).await, 404);
+    }
+    assert_eq!((pay(&late).await, look(&late).await.status), (429, 200));
 }
 
 /// Too many requests, and when to come again.

@@ -1,6 +1,6 @@
 //! `GET /admin/users/{id}/custom-credits`: a user's USD credits and every page that made them what they are.
 
-use api::dates::{MAX_TIME_BYTES, Span};
+use api::dates::SpanParams;
 use api::ledger::{Merge, Next, Position, lanes_in};
 use api::{Admin, Kit, Money, PageParams, Paged, PathId, Problem, Queries, show, transaction_id};
 use axum::Json;
@@ -24,14 +24,6 @@ pub struct TransactionFilter {
     #[garde(skip)]
     #[param(value_type = Option<String>, pattern = "^(usage|payment|refund|adjustment|reversal|admin|purchase|transfer)$")]
     kind: Option<Kind>,
-    /// Posted at or after this date or time, UTC.
-    #[garde(length(max = MAX_TIME_BYTES))]
-    #[param(max_length = 40, example = "2026-11-01")]
-    from: Option<String>,
-    /// Posted on or before this date, or before this time, UTC.
-    #[garde(length(max = MAX_TIME_BYTES))]
-    #[param(max_length = 40, example = "2026-11-30")]
-    to: Option<String>,
 }
 
 /// A page of the ledger, as the user sees it, too.
@@ -94,20 +86,20 @@ impl CreditTransaction {
     }
 }
 
-/// A user's USD credits, with their transactions, newest first. With a type a page may have fewer rows than asked for and still
-/// a cursor; with a cursor the other parameters must be the same.
+/// A user's USD credits, with their transactions, newest first; `from` and `to` say when they were posted. With a type a page may
+/// have fewer rows than asked for and still a cursor; with a cursor the other parameters must be the same.
 #[utoipa::path(
     get, path = "/admin/users/{id}/custom-credits", tag = "admin", operation_id = "admin_credits",
-    params(("id" = String, Path), TransactionFilter, PageParams), responses((status = 200, body = CustomCredits)),
+    params(("id" = String, Path), TransactionFilter, SpanParams, PageParams), responses((status = 200, body = CustomCredits)),
     security(("bearer" = ["admin"]))
 )]
 pub async fn list(
     _: Admin,
     State(kit): State<Kit>,
     PathId(id): PathId,
-    Queries((filter, page)): Queries<(TransactionFilter, PageParams)>,
+    Queries((filter, span, page)): Queries<(TransactionFilter, SpanParams, PageParams)>,
 ) -> Result<Json<CustomCredits>, Problem> {
-    let span = Span::parse(filter.from.as_deref(), filter.to.as_deref())?;
+    let span = span.span()?;
     let position = Position::read(page.cursor.as_deref())?;
     kit.store.access_get(&id).await?.ok_or_else(Problem::not_found)?;
     let balance = kit.store.wallet_balance(&id, Unit::Usd).await?;

@@ -19,8 +19,8 @@ use serde::Deserialize;
 use store::{MailToken, OutboxMail, Profile, Purpose, Secret, StoreError};
 use utoipa::ToSchema;
 
-/// Items that a request writes, its mail's included; where no more mails may go there, as many decoys.
-const ITEMS: u8 = 4;
+/// Items that a request writes, its mails' included; where no more mails may go out, as many decoys.
+const ITEMS: u8 = 6;
 /// Tries of a write while other transactions are at its items.
 const MAX_TRIES: usize = 4;
 
@@ -48,7 +48,8 @@ pub struct ConfirmEmail {
     password: GivenPassword,
 }
 
-/// Mails a token to the new address. The answer is the same whoever's that is; until it is confirmed, nothing changes.
+/// Mails a token to the new address, and word of it to the old one. The answer is the same whoever's the new one is; until it is
+/// confirmed, nothing changes.
 #[utoipa::path(
     post, path = "/auth/change-email", tag = "auth", operation_id = "change_email", request_body = ChangeEmail,
     responses((status = 202, body = Accepted)), security(("bearer" = []))
@@ -64,20 +65,21 @@ pub async fn change(
     if account.email()? == &body.email.0 {
         return Err(Problem::field("/email", "it is your address already"));
     }
-    no_sooner(&state, ask(&state, &account, &body.email.0)).await?;
+    no_sooner(&state, ask(&state, &account, &body.email.0, ip)).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(Accepted::MAIL)))
 }
 
 /// Mails the token. Where the address is taken all is the same, but that the token goes to nobody and the owner is told, as of a
-/// registration.
-async fn ask(state: &State, account: &Account, email: &Email) -> Result<(), Problem> {
+/// registration. The old address hears of it either way, and now: whoever asked may have found the password out.
+async fn ask(state: &State, account: &Account, email: &Email, ip: ClientIp) -> Result<(), Problem> {
     let (store, now, secret) = (&state.kit.store, state.kit.clock.now(), random::secret()?);
     // Counted as one that goes out, whoever's the address is: beyond the limit a token mailed before goes on, and that shows.
-    if !limits::mail_allowed(state, email, Purpose::ChangeEmail, true).await? {
+    if !limits::change_allowed(state, &account.profile.id, email).await? {
         return Ok(store.decoy_write(&secret, ITEMS, None, now).await?);
     }
     let whose = (&account.profile.id, email, account.secret.generation);
     let (token, confirmation) = mails::token(&secret, Purpose::ChangeEmail, whose, now);
+    let told = mails::email_change_asked(&account.profile, account.email()?, &token, ip, now);
     for _ in 0..MAX_TRIES {
         let mail = match store.user_by_email(email).await? {
             Some(owner) => mails::registered_already(&owner, email, now),
@@ -85,8 +87,9 @@ async fn ask(state: &State, account: &Account, email: &Email) -> Result<(), Prob
         };
         // An owner who was told today is not told again.
         let mail = store.mail_get(&mail.id).await?.is_none().then_some(mail);
-        match store.email_change_ask(&token, mail.as_ref(), now).await {
+        match store.email_change_ask(&token, &told, mail.as_ref(), now).await {
             Ok(()) => {
+                mails::tell(state, &told).await;
                 if let Some(mail) = mail {
                     mails::tell(state, &mail).await;
                 }
@@ -102,8 +105,8 @@ async fn ask(state: &State, account: &Account, email: &Email) -> Result<(), Prob
 }
 
 /// Gives the account its new address. The token holds once, for an hour, not after another password, and not after another change
-/// was asked for; a wrong password is answered as a wrong token is, and costs no token. Sessions go on; tokens mailed to the old
-/// address do not hold any more.
+/// was asked for, a second factor was confirmed or the other sessions were ended; a wrong password is answered as a wrong token is,
+/// and costs no token. Sessions go on; tokens mailed to the old address do not hold any more.
 #[utoipa::path(
     post, path = "/auth/confirm-email", tag = "auth", operation_id = "confirm_email", request_body = ConfirmEmail,
     responses((status = 204, description = "The new address holds."))
@@ -134,16 +137,14 @@ async fn take(state: &State, body: ConfirmEmail, ip: ClientIp) -> Result<(), Pro
         }
         match change.carry_out(state, ip, state.kit.clock.now()).await {
             Ok(mail) => {
-                // Whoever reads the mail of the new address is the owner, as with one that is proven by other tokens.
-                store
-                    .sign_in_remember(
-                        &change.token.user,
-                        &limits::place(&change.token.email, ip),
-                        state.kit.clock.now(),
-                    )
-                    .await?;
+                let (user, place) = (&change.token.user, limits::place(&change.token.email, ip));
+                tracing::info!(user = %user, "a user has another address");
                 mails::tell(state, &mail).await;
-                tracing::info!(user = %change.token.user, "a user has another address");
+                // Whoever reads the mail of the new address is the owner, as with one that is proven by other tokens. The
+                // change is made: that this is not kept must not be answered as if it were not.
+                if let Err(error) = store.sign_in_remember(user, &place, state.kit.clock.now()).await {
+                    tracing::warn!(error = %error, user = %user, "the place of a change of address was not remembered");
+                }
                 return Ok(());
             }
             // What changed meanwhile, the next round sees. Another password makes a token that does not hold.

@@ -33,6 +33,14 @@ const MAILS_PER_ADDRESS: u32 = 30;
 /// Mails of one kind to one address in an hour that strangers can ask for. Beyond, the answer is the same and no mail goes out:
 /// the tokens in those before still hold.
 const MAILS_PER_RECIPIENT: u32 = 5;
+/// Mails in an hour by which one account asks for one other address.
+const CHANGES_PER_PAIR: u32 = 5;
+/// The same in a day: well below what the recipient takes, so that no account alone keeps others from an address.
+const CHANGES_PER_PAIR_DAILY: u32 = 10;
+/// Changes of address that one account asks for in an hour: each is a mail to its owner, too.
+const CHANGES_PER_ACCOUNT: u32 = 10;
+/// Mails in a day by which accounts ask for one address.
+const CHANGES_PER_RECIPIENT: u32 = 20;
 /// Tokens presented from one address in a quarter of an hour.
 const TOKENS_PER_ADDRESS: u32 = 60;
 /// Passwords tried with one token that verifies an address, in a day. Beyond, another mail can be asked for.
@@ -91,7 +99,7 @@ pub async fn mail_request(state: &State, ip: ClientIp) -> Result<(), Problem> {
 
 /// Whether another mail may go to an address that strangers can ask for. Each kind is counted for itself, and only where one
 /// would go out: nobody uses up the mails that somebody needs by asking for those they do not. Where none would, a stand-in is
-/// counted, so that as much is written.
+/// counted, so that as much is written. Changes of address have limits of their own, see [`change_allowed`].
 pub async fn mail_allowed(state: &State, email: &Email, purpose: Purpose, would_go: bool) -> Result<bool, Problem> {
     let kind = match (would_go, purpose) {
         (false, _) => "none",
@@ -101,6 +109,26 @@ pub async fn mail_allowed(state: &State, email: &Email, purpose: Purpose, would_
     };
     let limit = limit(format!("mail:{kind}:to:{}", hash(email.as_str())), MAILS_PER_RECIPIENT, HOUR_SECS);
     Ok(state.kit.store.limit_take(&limit, state.kit.clock.now()).await?.is_none())
+}
+
+/// Whether an account may ask for that address now. Counted alike whoever's it is; the recipient's last, so that an account
+/// beyond its own limits uses up nothing of what is for all.
+pub async fn change_allowed(state: &State, user: &Id, email: &Email) -> Result<bool, Problem> {
+    let recipient = hash(email.as_str());
+    let pair = hash(format!("{user}|{email}"));
+    let limits = [
+        limit(format!("mail:change:pair:{pair}"), CHANGES_PER_PAIR, HOUR_SECS),
+        limit(format!("mail:change:pair:{pair}"), CHANGES_PER_PAIR_DAILY, DAY_SECS),
+        limit(format!("mail:change:of:{user}"), CHANGES_PER_ACCOUNT, HOUR_SECS),
+        limit(format!("mail:change:to:{recipient}"), CHANGES_PER_RECIPIENT, DAY_SECS),
+    ];
+    let now = state.kit.clock.now();
+    for limit in &limits {
+        if state.kit.store.limit_take(limit, now).await?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// A token out of a mail is presented.

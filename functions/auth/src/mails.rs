@@ -46,6 +46,20 @@ pub fn welcome(profile: &Profile, email: &Email) -> OutboxMail {
     named(profile, to(format!("welcome:{}", profile.id), &profile.id, email, Template::Welcome))
 }
 
+/// Somebody asked for another address; said to the one there is, in time to do something about it. It tells nothing of the other
+/// one: it is the same whoever's that is, and goes out with the `token` for it.
+pub fn email_change_asked(
+    profile: &Profile,
+    old: &Email,
+    token: &MailToken,
+    ip: ClientIp,
+    now: Timestamp,
+) -> OutboxMail {
+    let id = format!("email-change-asked:{}:{}", profile.id, token.hash.get(..16).unwrap_or_default());
+    let mail = named(profile, to(id, &profile.id, old, Template::EmailChangeAsked));
+    mail.with("at", now.to_string()).with("address", ip.0.to_string())
+}
+
 /// There is another address; said to the one before, and without the new one, which whoever changed it has chosen.
 pub fn email_changed(profile: &Profile, old: &Email, generation: u32, ip: ClientIp, now: Timestamp) -> OutboxMail {
     let id = format!("email-changed:{}:{generation}", profile.id);

@@ -78,7 +78,8 @@ pub async fn setup(
     Ok(axum::Json(Setup { secret: setup.secret, otpauth_url: setup.url }))
 }
 
-/// Shows a code of the new secret: from now on one is asked for.
+/// Shows a code of the new secret: from now on one is asked for. A change of address that waits to be confirmed is over, for it
+/// was asked for without one.
 #[utoipa::path(
     post, path = "/auth/2fa/confirm", tag = "auth", operation_id = "two_factor_confirm", request_body = Confirm,
     responses((status = 200, body = RecoveryCodes)), security(("bearer" = []))
@@ -100,7 +101,7 @@ pub async fn confirm(
     let (recovery_codes, recovery) = one_time::recovery_codes()?;
     let second = Second { confirmed: true, last_step: step, recovery, ..second };
     let secret = Secret { second: Some(second), ..account.secret };
-    state.kit.store.user_secret_put(&caller.user, &secret, account.secret_rev).await?;
+    state.kit.store.user_secret_strengthen(&caller.user, &secret, account.secret_rev).await?;
     Ok(axum::Json(RecoveryCodes { recovery_codes }))
 }
 

@@ -70,13 +70,15 @@ pub async fn list(
     page(live(&state, &caller).await?, |session| &session.id, &params).map(axum::Json)
 }
 
-/// Ends all sessions but the one that asks.
+/// Ends all sessions but the one that asks, and a change of address that waits to be confirmed: one of the others may have asked.
 #[utoipa::path(
     delete, path = "/auth/sessions", tag = "auth", operation_id = "end_other_sessions",
     responses((status = 204, description = "They are over.")), security(("bearer" = []))
 )]
 pub async fn end_others(With(state): With<State>, caller: Caller) -> Result<StatusCode, Problem> {
     state.kit.store.access_sessions_end(&caller.user, Some(proof::session(&caller)?)).await?;
+    // After them: before, one of them could ask again.
+    state.kit.store.email_change_drop(&caller.user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

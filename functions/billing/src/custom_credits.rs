@@ -4,6 +4,7 @@
 use crate::filter::{Chains, PageFilterParams};
 use crate::transaction::Transaction;
 use crate::transactions::{open, page_of};
+use api::dates::SpanParams;
 use api::ledger::Position;
 use api::{Caller, Kit, NumberParams, Numbered, PageParams, Pagination, Problem, Queries};
 use axum::Json;
@@ -28,15 +29,15 @@ pub struct CreditTransactions {
 /// What was posted to the USD wallet, newest first.
 #[utoipa::path(
     get, path = "/billing/custom-credits/transactions", tag = "billing", operation_id = "custom_credit_transactions",
-    params(NumberParams, PageParams, PageFilterParams),
+    params(NumberParams, PageParams, PageFilterParams, SpanParams),
     responses((status = 200, body = CreditTransactions)), security(("bearer" = []))
 )]
 pub async fn list(
     With(kit): With<Kit>,
     caller: Caller,
-    Queries((number, params, filter)): Queries<(NumberParams, PageParams, PageFilterParams)>,
+    Queries((number, params, filter, span)): Queries<(NumberParams, PageParams, PageFilterParams, SpanParams)>,
 ) -> Result<Json<CreditTransactions>, Problem> {
-    let filter = filter.filter()?;
+    let filter = filter.filter(&span)?;
     let position = Position::read(params.cursor.as_deref())?;
     let numbered = number.numbered(&params)?;
     let skip = numbered.map_or(0, Numbered::skip);

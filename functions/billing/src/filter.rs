@@ -1,7 +1,7 @@
 //! What lists of the ledger can be narrowed down to, and the query parameters that say so.
 
 use crate::transaction::KindName;
-use api::dates::{MAX_TIME_BYTES, Span};
+use api::dates::{Span, SpanParams};
 use api::{Problem, transaction_id};
 use domain::Unit;
 use domain::wallet::{Kind, Page};
@@ -74,14 +74,6 @@ pub struct PageFilterParams {
     #[garde(skip)]
     #[param(rename = "type", inline)]
     kind: Option<KindName>,
-    /// Posted at or after this date or time, UTC.
-    #[garde(length(max = MAX_TIME_BYTES))]
-    #[param(max_length = 40, example = "2026-11-01")]
-    from: Option<String>,
-    /// Posted on or before this date, or before this time, UTC.
-    #[garde(length(max = MAX_TIME_BYTES))]
-    #[param(max_length = 40, example = "2026-11-30")]
-    to: Option<String>,
     /// Only where reason, reference, actor, id or a server's name has this in it, in any case.
     #[garde(length(max = MAX_SEARCH_BYTES))]
     #[param(max_length = 100)]
@@ -89,13 +81,13 @@ pub struct PageFilterParams {
 }
 
 impl PageFilterParams {
-    /// The filter they ask for.
+    /// The filter they ask for, within a span of when pages were posted.
     ///
     /// # Errors
-    /// As [`Span::parse`].
-    pub fn filter(&self) -> Result<Filter, Problem> {
+    /// As [`SpanParams::span`].
+    pub fn filter(&self, span: &SpanParams) -> Result<Filter, Problem> {
         Ok(Filter {
-            span: Span::parse(self.from.as_deref(), self.to.as_deref())?,
+            span: span.span()?,
             kind: self.kind.map(KindName::kind),
             search: self.search.as_ref().map(|text| text.to_lowercase()),
         })

@@ -2,7 +2,7 @@
 
 use crate::filter::{ChainParams, Chains, Filter, PageFilterParams};
 use crate::transaction::Transaction;
-use api::dates::Span;
+use api::dates::{Span, SpanParams};
 use api::ledger::Position;
 use api::ledger::{Merge, Next, lanes_in};
 use api::{Caller, Kit, PageParams, Paged, Problem, Queries};
@@ -69,15 +69,15 @@ pub async fn page_of(
 /// cursor.
 #[utoipa::path(
     get, path = "/billing/transactions", tag = "billing", operation_id = "transactions",
-    params(PageParams, ChainParams, PageFilterParams),
+    params(PageParams, ChainParams, PageFilterParams, SpanParams),
     responses((status = 200, body = Paged<Transaction>)), security(("bearer" = []))
 )]
 pub async fn list(
     With(kit): With<Kit>,
     caller: Caller,
-    Queries((page, chains, filter)): Queries<(PageParams, ChainParams, PageFilterParams)>,
+    Queries((page, chains, filter, span)): Queries<(PageParams, ChainParams, PageFilterParams, SpanParams)>,
 ) -> Result<Json<Paged<Transaction>>, Problem> {
-    let filter = filter.filter()?;
+    let filter = filter.filter(&span)?;
     let position = Position::read(page.cursor.as_deref())?;
     let ahead = if filter.is_picky() { FILTER_AHEAD } else { page.limit };
     let pages = open(&kit.store, &caller.user, chains.chains(), filter.span, position.as_ref(), ahead).await?;

@@ -2,7 +2,7 @@
 
 use crate::filter::ChainParams;
 use crate::transactions::open;
-use api::dates::{MAX_TIME_BYTES, Span};
+use api::dates::{Span, SpanParams};
 use api::ledger::Position;
 use api::ledger::{Merge, Next};
 use api::{Caller, Kit, PageParams, Paged, Problem, Queries, show as text, transaction_id};
@@ -36,14 +36,6 @@ pub struct UsageParams {
     #[garde(skip)]
     #[param(inline)]
     status: Option<UsageStatus>,
-    /// Only what was used at or after this date or time, UTC.
-    #[garde(length(max = MAX_TIME_BYTES))]
-    #[param(max_length = 40, example = "2026-11-01")]
-    from: Option<String>,
-    /// Only what was used on or before this date, or before this time, UTC.
-    #[garde(length(max = MAX_TIME_BYTES))]
-    #[param(max_length = 40, example = "2026-11-30")]
-    to: Option<String>,
 }
 
 /// What is metered.
@@ -99,19 +91,21 @@ pub struct UsageRecord {
     transaction: String,
 }
 
-/// What was used and charged, newest first. With a filter a page may have fewer rows than asked for and still a cursor.
+/// What was used and charged, newest first; `from` and `to` say when it was used. With a filter a page may have fewer rows
+/// than asked for and still a cursor.
 ///
 /// With a cursor the other parameters must be the same.
 #[utoipa::path(
-    get, path = "/billing/usage", tag = "billing", operation_id = "usage", params(PageParams, ChainParams, UsageParams),
+    get, path = "/billing/usage", tag = "billing", operation_id = "usage",
+    params(PageParams, ChainParams, UsageParams, SpanParams),
     responses((status = 200, body = Paged<UsageRecord>)), security(("bearer" = []))
 )]
 pub async fn list(
     With(kit): With<Kit>,
     caller: Caller,
-    Queries((page, chains, params)): Queries<(PageParams, ChainParams, UsageParams)>,
+    Queries((page, chains, params, span)): Queries<(PageParams, ChainParams, UsageParams, SpanParams)>,
 ) -> Result<Json<Paged<UsageRecord>>, Problem> {
-    let span = Span::parse(params.from.as_deref(), params.to.as_deref())?;
+    let span = span.span()?;
     let position = Position::read(page.cursor.as_deref())?;
     // An hour is billed after it has ended, maybe long after: pages before `from` cannot hold it, pages after `to` can.
     let posted = Span { from: span.from, to: None };

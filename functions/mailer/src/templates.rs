@@ -23,13 +23,14 @@ macro_rules! files {
 }
 
 /// The extension decides whether values are escaped.
-const FILES: [(&str, &str); 26] = files![
+const FILES: [(&str, &str); 28] = files![
     "layout",
     "welcome",
     "verify",
     "reset",
     "registered_already",
     "confirm_email",
+    "email_change_asked",
     "email_changed",
     "password_changed",
     "new_sign_in",
@@ -138,7 +139,7 @@ fn path(template: Template, params: &BTreeMap<String, String>) -> String {
         Template::Verify => format!("/verify-email?token={}", param("token")),
         Template::Reset => format!("/reset-password?token={}", param("token")),
         Template::ConfirmEmail => format!("/confirm-email?token={}", param("token")),
-        Template::PasswordChanged => "/forgot-password".to_owned(),
+        Template::PasswordChanged | Template::EmailChangeAsked => "/forgot-password".to_owned(),
         Template::NewSignIn => "/account/sessions".to_owned(),
         Template::ApiKeyCreated => "/account/api-keys".to_owned(),
         Template::Receipt | Template::TopUpFailed => format!("/billing/payments/{}", param("payment")),

@@ -2,7 +2,7 @@
 
 use crate::State;
 use crate::view::PaymentView;
-use api::dates::{MAX_TIME_BYTES, Span};
+use api::dates::{Span, SpanParams};
 use api::{Caller, PageParams, Paged, Problem, Queries, read_cursor, write_cursor};
 use axum::extract::State as With;
 use domain::payment::{Processor, Status};
@@ -23,27 +23,19 @@ pub struct PaymentParams {
     #[garde(skip)]
     #[param(value_type = Option<String>, pattern = "^(stripe|paypal)$")]
     processor: Option<Processor>,
-    /// Made at or after this date or time, UTC.
-    #[garde(length(max = MAX_TIME_BYTES))]
-    #[param(max_length = 40, example = "2026-11-01")]
-    from: Option<String>,
-    /// Made on or before this date, or before this time, UTC.
-    #[garde(length(max = MAX_TIME_BYTES))]
-    #[param(max_length = 40, example = "2026-11-30")]
-    to: Option<String>,
 }
 
-/// One's own payments, newest first.
+/// One's own payments, newest first; `from` and `to` say when they were made.
 #[utoipa::path(
-    get, path = "/payments", tag = "payments", operation_id = "payments", params(PageParams, PaymentParams),
+    get, path = "/payments", tag = "payments", operation_id = "payments", params(PageParams, PaymentParams, SpanParams),
     responses((status = 200, body = Paged<PaymentView>)), security(("bearer" = []))
 )]
 pub async fn list(
     With(state): With<State>,
     caller: Caller,
-    Queries((page, params)): Queries<(PageParams, PaymentParams)>,
+    Queries((page, params, span)): Queries<(PageParams, PaymentParams, SpanParams)>,
 ) -> Result<axum::Json<Paged<PaymentView>>, Problem> {
-    let Span { from, to } = Span::parse(params.from.as_deref(), params.to.as_deref())?;
+    let Span { from, to } = span.span()?;
     let filter = PaymentFilter { status: params.status, processor: params.processor, from, to };
     let after: Option<String> = read_cursor(page.cursor.as_deref())?;
     if after.as_ref().is_some_and(|after| !filter.covers(after)) {

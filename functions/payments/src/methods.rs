@@ -60,7 +60,7 @@ impl From<SavedMethod> for MethodView {
     responses((status = 200, body = Methods)), security(("bearer" = []))
 )]
 pub async fn list(With(state): With<State>, caller: Caller, ip: ClientIp) -> Result<axum::Json<Methods>, Problem> {
-    limits::pay(&state.kit, &caller, ip).await?;
+    limits::read(&state.kit, &caller, ip).await?;
     let methods = state.cashier.methods(&caller.user).await?;
     Ok(axum::Json(Methods { data: methods.into_iter().map(MethodView::from).collect(), next_cursor: None }))
 }

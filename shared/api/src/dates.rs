@@ -2,11 +2,40 @@
 
 use crate::problem::Problem;
 use domain::{Month, Timestamp};
+use garde::Validate;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 /// Seconds of a day.
 const DAY_SECS: i64 = 86_400;
 /// Longest text that is looked at, in bytes.
-pub const MAX_TIME_BYTES: usize = 40;
+const MAX_TIME_BYTES: usize = 40;
+
+/// From when, until when. Lists that can be cut so take it beside their own parameters, see [`crate::Queries`]; which time is meant,
+/// the operation says.
+#[derive(Clone, Debug, Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SpanParams {
+    /// Only from this date or time on, UTC.
+    #[garde(length(max = MAX_TIME_BYTES))]
+    #[param(max_length = 40, example = "2026-11-01")]
+    from: Option<String>,
+    /// Only up to this date, its last second included, or before this time, UTC.
+    #[garde(length(max = MAX_TIME_BYTES))]
+    #[param(max_length = 40, example = "2026-11-30")]
+    to: Option<String>,
+}
+
+impl SpanParams {
+    /// The span they ask for.
+    ///
+    /// # Errors
+    /// 400 that names the parameter.
+    pub fn span(&self) -> Result<Span, Problem> {
+        Span::parse(self.from.as_deref(), self.to.as_deref())
+    }
+}
 
 /// A span of time to list: from the first second, to the one after the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,12 +47,8 @@ pub struct Span {
 }
 
 impl Span {
-    /// From `from` and `to` of a query. A date begins with its first second and ends with its last; a time ends before
-    /// itself.
-    ///
-    /// # Errors
-    /// 400 that names the parameter.
-    pub fn parse(from: Option<&str>, to: Option<&str>) -> Result<Self, Problem> {
+    /// A date begins with its first second and ends with its last; a time ends before itself.
+    fn parse(from: Option<&str>, to: Option<&str>) -> Result<Self, Problem> {
         let span = Self {
             from: from.map(|text| time("from", text)).transpose()?.map(|(at, _)| at),
             to: to

@@ -36,46 +36,33 @@ where
     }
 }
 
-/// The query string as two or three structs, each with its own parameters. One that none of them has is refused.
+/// The query string as two to four structs, each with its own parameters. One that none of them has is refused.
 #[derive(Clone, Copy, Debug)]
 pub struct Queries<T>(pub T);
 
-impl<A, B, S> FromRequestParts<S> for Queries<(A, B)>
-where
-    A: DeserializeOwned + Validate<Context = ()> + IntoParams,
-    B: DeserializeOwned + Validate<Context = ()> + IntoParams,
-    S: Send + Sync,
-{
-    type Rejection = Problem;
+macro_rules! queries {
+    ($($type:ident $value:ident),+) => {
+        impl<$($type,)+ S> FromRequestParts<S> for Queries<($($type,)+)>
+        where
+            $($type: DeserializeOwned + Validate<Context = ()> + IntoParams,)+
+            S: Send + Sync,
+        {
+            type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let query = text(parts, state).await?;
-        let names = [names::<A>(), names::<B>()];
-        let [first, second] = share_out(&query, &names)?;
-        let (first, second): (A, B) = (read(&first)?, read(&second)?);
-        refuse([errors_of(&first), errors_of(&second)].concat())?;
-        Ok(Self((first, second)))
-    }
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+                let query = text(parts, state).await?;
+                let [$($value),+] = share_out(&query, &[$(names::<$type>()),+])?;
+                $(let $value: $type = read(&$value)?;)+
+                refuse([$(errors_of(&$value)),+].concat())?;
+                Ok(Self(($($value,)+)))
+            }
+        }
+    };
 }
 
-impl<A, B, C, S> FromRequestParts<S> for Queries<(A, B, C)>
-where
-    A: DeserializeOwned + Validate<Context = ()> + IntoParams,
-    B: DeserializeOwned + Validate<Context = ()> + IntoParams,
-    C: DeserializeOwned + Validate<Context = ()> + IntoParams,
-    S: Send + Sync,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let query = text(parts, state).await?;
-        let names = [names::<A>(), names::<B>(), names::<C>()];
-        let [first, second, third] = share_out(&query, &names)?;
-        let (first, second, third): (A, B, C) = (read(&first)?, read(&second)?, read(&third)?);
-        refuse([errors_of(&first), errors_of(&second), errors_of(&third)].concat())?;
-        Ok(Self((first, second, third)))
-    }
-}
+queries!(A first, B second);
+queries!(A first, B second, C third);
+queries!(A first, B second, C third, D fourth);
 
 async fn text<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Problem> {
     let Ok(RawQuery(query)) = RawQuery::from_request_parts(parts, state).await;

@@ -69,8 +69,9 @@ impl Cashier {
     /// # Errors
     /// As [`Cashier::methods`]; then some may be left.
     pub async fn methods_forget(&self, customer: &Id) -> Result<bool, CashierError> {
-        let Some(stripe) = self.stripe.as_deref() else { return Ok(true) };
         let Some(name) = self.store.processor_customer(Processor::Stripe, customer).await? else { return Ok(true) };
+        // Whoever takes no cards at the moment may do so again: the name is the only handle on what Stripe keeps.
+        let Some(stripe) = self.stripe.as_deref() else { return Ok(false) };
         for _ in 0..MAX_LISTS {
             // Whom Stripe does not know, it keeps nothing of.
             let methods = unless_gone(stripe.methods(&name).await)?.unwrap_or_default();

@@ -9,7 +9,7 @@ use domain::mail::Template;
 use domain::payment::{
     Absorbed, Decline, Facts, Mismatch, Payment, PostedPage, Posting, Processor, Purpose, Status, to_decimal,
 };
-use domain::{Amount, Id, Timestamp};
+use domain::{Amount, Id, Timestamp, Unit};
 use store::{OutboxMail, Revised, StoreError, Unmatched};
 
 /// Rounds against others that settle the same payment.
@@ -209,11 +209,13 @@ impl Cashier {
         now: Timestamp,
     ) -> Result<bool, CashierError> {
         let Posting { key, entry } = posting;
+        let amount = entry.amount.display(Unit::Usd);
         match self.store.wallet_post(&payment.wallet(), entry, &key, now).await {
             Ok(_) => Ok(true),
             Err(StoreError::KeyReused(key)) => {
                 let object = key.split(':').nth(1).unwrap_or_default().to_owned();
-                let reason = format!("the page {key} was posted with another amount or to another wallet");
+                let reason =
+                    format!("the page {key} was posted with another amount than {amount} USD, or to another wallet");
                 self.park(payment, Mismatch { object, reason }, why).await.map(|()| false)
             }
             Err(error) => Err(error.into()),
@@ -276,7 +278,7 @@ impl Cashier {
 }
 
 fn usd(amount: Amount) -> String {
-    format!("{} USD", to_decimal(amount).unwrap_or_else(|| amount.display(domain::Unit::Usd).to_string()))
+    format!("{} USD", to_decimal(amount).unwrap_or_else(|| amount.display(Unit::Usd).to_string()))
 }
 
 fn receipt(old: &Payment, new: &Payment, now: Timestamp) -> Option<OutboxMail> {

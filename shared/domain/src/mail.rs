@@ -23,6 +23,8 @@ pub enum Template {
     RegisteredAlready,
     /// Confirm the address that is to take the place of another: `token`, `valid_for`.
     ConfirmEmail,
+    /// Somebody asked for another address, said to the one the account has: `at`; perhaps `address` (from where).
+    EmailChangeAsked,
     /// The account has another address, said to the one it had: `at`; perhaps `address` (from where).
     EmailChanged,
     /// The password was changed: `at`; perhaps `address` (from where), `api_keys` (a sentence on what became of them).
@@ -50,12 +52,13 @@ pub struct Params {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Welcome,
         Self::Verify,
         Self::Reset,
         Self::RegisteredAlready,
         Self::ConfirmEmail,
+        Self::EmailChangeAsked,
         Self::EmailChanged,
         Self::PasswordChanged,
         Self::NewSignIn,
@@ -74,6 +77,7 @@ impl Template {
             Self::Reset => "reset",
             Self::RegisteredAlready => "registered_already",
             Self::ConfirmEmail => "confirm_email",
+            Self::EmailChangeAsked => "email_change_asked",
             Self::EmailChanged => "email_changed",
             Self::PasswordChanged => "password_changed",
             Self::NewSignIn => "new_sign_in",
@@ -90,7 +94,7 @@ impl Template {
         let (required, optional): (&[&str], &[&str]) = match self {
             Self::Welcome | Self::RegisteredAlready => (&[], &[]),
             Self::Verify | Self::Reset | Self::ConfirmEmail => (&["token", "valid_for"], &[]),
-            Self::EmailChanged => (&["at"], &["address"]),
+            Self::EmailChangeAsked | Self::EmailChanged => (&["at"], &["address"]),
             Self::PasswordChanged => (&["at"], &["address", "api_keys"]),
             Self::NewSignIn => (&["at"], &["address", "device"]),
             Self::ApiKeyCreated => (&["key", "scopes", "at"], &["address"]),

@@ -53,7 +53,8 @@ impl Store {
         Ok(keys)
     }
 
-    /// Makes a key known, unless it was withdrawn: false then, and nothing may be signed with it. Doing so again changes nothing.
+    /// Makes a key known, unless it was withdrawn: false then, and nothing may be signed with it. One that was known before, and
+    /// takes the place of a newer one, is the newest from now on; else doing so again changes nothing.
     ///
     /// # Errors
     /// DynamoDB's.
@@ -61,6 +62,24 @@ impl Store {
         let item = document(keys::ACCESS_KEYS.to_owned(), key.kid.clone(), 1, key)?;
         match self.put(Area::Other, item, None).await {
             Ok(()) => Ok(true),
+            Err(StoreError::Conflict(_)) => self.access_key_again(key).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn access_key_again(&self, key: &AccessKey) -> Result<bool, StoreError> {
+        let Some((held, rev)) = self.access_key(&key.kid).await? else { return Ok(false) };
+        if held.retired_at.is_some() {
+            return Ok(false);
+        }
+        let newest = self.access_keys().await?.into_iter().next();
+        if newest.is_none_or(|newest| newest.kid == key.kid) {
+            return Ok(true);
+        }
+        let item = document(keys::ACCESS_KEYS.to_owned(), key.kid.clone(), rev.saturating_add(1), key)?;
+        match self.put(Area::Other, item, Some(rev)).await {
+            Ok(()) => Ok(true),
+            // Another instance began at the same moment; or it was withdrawn.
             Err(StoreError::Conflict(_)) => {
                 Ok(self.access_key(&key.kid).await?.is_some_and(|(held, _)| held.retired_at.is_none()))
             }

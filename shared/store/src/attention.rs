@@ -91,25 +91,34 @@ impl Store {
     /// # Errors
     /// DynamoDB's.
     pub async fn watch_mark(&self) -> Result<Option<Item>, StoreError> {
-        let item = self.get(Area::Rollups, keys::LIFECYCLE.to_owned(), keys::WATCH.to_owned()).await?;
-        let after = item.as_ref().and_then(|item| text(item, MARK)).filter(|after| !after.is_empty());
-        Ok(after.map(|after| Item::from([(PK.to_owned(), s(keys::WATCH)), (SK.to_owned(), s(after))])))
+        self.mark(keys::WATCH).await
     }
 
-    /// Notes where a look stopped; `None` at the end. A mark that is lost only means beginning again.
+    /// Notes where a look stopped; `None` at the end.
     ///
     /// # Errors
     /// DynamoDB's.
     pub async fn watch_mark_set(&self, after: Option<&Watched>) -> Result<(), StoreError> {
-        let after = after.map(|watched| keys::watched(&watched.customer, watched.unit)).unwrap_or_default();
+        self.mark_set(keys::WATCH, after.map(|watched| keys::watched(&watched.customer, watched.unit))).await
+    }
+
+    /// Where the last run through a partition stopped; `None` at the beginning.
+    pub(crate) async fn mark(&self, partition: &str) -> Result<Option<Item>, StoreError> {
+        let item = self.get(Area::Rollups, keys::LIFECYCLE.to_owned(), partition.to_owned()).await?;
+        let after = item.as_ref().and_then(|item| text(item, MARK)).filter(|after| !after.is_empty());
+        Ok(after.map(|after| Item::from([(PK.to_owned(), s(partition)), (SK.to_owned(), s(after))])))
+    }
+
+    /// Notes after which sort key a run stopped; `None` at the end. A mark that is lost only means beginning again.
+    pub(crate) async fn mark_set(&self, partition: &str, after: Option<String>) -> Result<(), StoreError> {
         let request = self
             .client()
             .update_item()
             .table_name(&self.tables().main)
             .key(PK, s(keys::LIFECYCLE))
-            .key(SK, s(keys::WATCH))
-            .update_expression(expr::WATCH_MARK)
-            .expression_attribute_values(":mark", s(after))
+            .key(SK, s(partition))
+            .update_expression(expr::LIFECYCLE_MARK)
+            .expression_attribute_values(":mark", s(after.unwrap_or_default()))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let answer = request.send().await.map_err(|e| classify("UpdateItem", &e))?;
         self.capacity().wrote(Area::Rollups, answer.consumed_capacity.as_slice());

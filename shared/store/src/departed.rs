@@ -32,6 +32,22 @@ impl Store {
         Ok((items.iter().map(user).collect::<Result<_, _>>()?, next))
     }
 
+    /// Where the last run through them stopped, for [`Store::departed_list`]; `None` at the beginning.
+    ///
+    /// # Errors
+    /// DynamoDB's.
+    pub async fn departed_mark(&self) -> Result<Option<Item>, StoreError> {
+        self.mark(keys::DEPARTED).await
+    }
+
+    /// Notes after whom a run stopped; `None` at the end.
+    ///
+    /// # Errors
+    /// DynamoDB's.
+    pub async fn departed_mark_set(&self, after: Option<&Id>) -> Result<(), StoreError> {
+        self.mark_set(keys::DEPARTED, after.map(Id::to_string)).await
+    }
+
     /// Nobody else keeps anything of them any more: their thresholds, their top-up, the processors' names for them and the note
     /// go, at once.
     ///

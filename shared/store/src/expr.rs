@@ -30,8 +30,8 @@ pub const WATCH_LOOK: &str = "SET seen = :seen, looks = :next, top_ups = :top_up
 pub const WATCH_FIRST_LOOK: &str = "attribute_not_exists(looks)";
 /// Nobody has looked since.
 pub const WATCH_SAME_LOOK: &str = "looks = :looks";
-/// Where the last look at the watched balances stopped.
-pub const WATCH_MARK: &str = "SET mark = :mark";
+/// Where the last run through one of lifecycle's lists stopped.
+pub const LIFECYCLE_MARK: &str = "SET mark = :mark";
 /// A run is opened once; its first opening stays.
 pub const RUN_OPEN: &str = "SET opened_at = if_not_exists(opened_at, :now), heartbeat_at = :now";
 /// A shard of a run is done. Adding to a set twice changes nothing, nor does setting the same number.

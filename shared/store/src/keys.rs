@@ -28,7 +28,7 @@
 //! | `main` | `REVENUE#<unit>` | `<month>` | amount per kind of page and month | Get, rebuild |
 //! | `main` | `EVENT#LOW_BALANCE` | `<at>#<wallet>#<threshold>#<seq>` | a lane's balance fell below a default threshold | lifecycle: Query from a time on |
 //! | `main` | `WATCH` | `<customer>#<unit>` | a balance that events do not tell all of: own thresholds, top-up, several lanes | lifecycle: Query |
-//! | `main` | `LIFECYCLE` | `WATCH` | where the last look at the watched balances stopped | lifecycle: GetItem |
+//! | `main` | `LIFECYCLE` | `WATCH`, `DEPARTED` | where the last run through that list stopped | lifecycle: GetItem |
 //! | `main` | `DEPARTED` | `<user>` | had themselves deleted; others still keep something of them | lifecycle: Query |
 //! | `main` | `ALERTS#<customer>` | `ALERTS` | thresholds of a customer's own | GetItem |
 //! | `main` | `TOPUP#<customer>` | `TOPUP` | automatic top-up | GetItem |

@@ -4,6 +4,7 @@ use super::top_up::{lifecycle, save, usd};
 use super::{USD, posts};
 use crate::flows::mail_faults::cut;
 use crate::flows::payments::{Counter, cashier_config};
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::alerts::{Alerts, TopUp};
 use domain::payment::Processor;
 use domain::{Id, Unit};
@@ -11,7 +12,7 @@ use lifecycle::Departed;
 use providers::Stripe;
 use sandbox::{Card, Chance};
 use serde_json::json;
-use tests::{PASSWORD, ask};
+use tests::{PASSWORD, ask, id};
 
 /// Waits after which the longest run here is done.
 const MAX_WAITS: usize = 40;
@@ -99,6 +100,48 @@ async fn a_payment_that_may_still_save_a_card_is_waited_for() {
     assert_eq!(figures, Departed { done: 1, ..Departed::default() });
     nothing_is_left(&counter, &account.user).await;
     counter.holds(user, 500).await;
+}
+
+#[tokio::test]
+async fn a_payment_that_is_parked_is_not_waited_for() {
+    let counter = Counter::new().await;
+    let account = counter.app.sign_up("ada@example.com").await;
+    counter.sandbox.tune(|knobs| knobs.api_wrong_currency = Chance::Next(1));
+    let payment = counter.buy(account.user.as_str(), Processor::Stripe, 500, "foreign").await;
+    counter.pay(&payment);
+    counter.cashier.settle(&payment.id).await.unwrap();
+    assert_eq!(counter.parked().await.len(), 1);
+    leave(&counter, &account.access_token).await;
+    let figures = lifecycle(&counter).run().await.departed.unwrap();
+    assert_eq!(figures, Departed { done: 1, ..Departed::default() });
+    nothing_is_left(&counter, &account.user).await;
+}
+
+#[tokio::test]
+async fn without_the_processor_its_name_for_them_is_kept_and_nobody_stands_in_anothers_way() {
+    let counter = Counter::new().await;
+    let left = departed(&counter).await;
+    let without = super::plain(&counter.app);
+    let waiting = |waiting| Departed { waiting, ..Departed::default() };
+    assert_eq!(without.departed().await.unwrap(), waiting(1));
+    assert_eq!(cards(&counter, &left).await, 2);
+    // More than one run takes: the next goes on where it stopped, and then from the beginning.
+    let store = &counter.app.system.store;
+    for n in 0..203 {
+        let user = id(&format!("usr_{n:03}"));
+        store.processor_customer_put(Processor::Stripe, &user, &format!("cus_{n}")).await.unwrap();
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let put = store.client().put_item().table_name(&store.tables().main);
+        put.item("pk", text("DEPARTED")).item("sk", text(user.as_str())).send().await.unwrap();
+    }
+    for waited in [200, 4, 200, 4] {
+        assert_eq!(without.departed().await.unwrap(), waiting(waited));
+    }
+    let lifecycle = lifecycle(&counter);
+    assert_eq!(lifecycle.departed().await.unwrap().done, 200);
+    assert_eq!(lifecycle.departed().await.unwrap().done, 4);
+    assert_eq!(cards(&counter, &left).await, 0);
+    nothing_is_left(&counter, &left.user).await;
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ async fn an_operator_lets_an_address_have_mail_again() {
     let filter = AuditFilter { actor: Some("operator".to_owned()), ..AuditFilter::default() };
     let records = store.audit_list(app.app.hour().month(), &filter, None, 10).await.unwrap().rows;
     let seen: Vec<_> = records.iter().map(|record| (record.action.as_str(), record.object.clone())).collect();
-    assert_eq!(seen, [("mail.unsuppress", format!("mail/{}", address_hash(ANN)))]);
+    assert_eq!(seen, [("mail.unsuppress", "mail".to_owned())]);
     app.enqueue(&mail("verify:1")).await;
     app.pump().await;
     assert_eq!(app.status("verify:1").await, MailStatus::Sent);

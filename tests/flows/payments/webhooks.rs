@@ -140,6 +140,28 @@ async fn who_forges_often_is_not_asked_about_any_more_and_paypals_own_come_throu
 }
 
 #[tokio::test]
+async fn one_address_takes_not_all_places_however_many_it_sends_at_once_and_whatever_paypal_answers() {
+    let counter = Counter::new().await;
+    let payment = counter.buy("usr_1", Processor::Paypal, 2_000, "k").await;
+    counter.pay(&payment);
+    // Nothing of this is known to be forged: PayPal answers none of it.
+    counter.sandbox.tune(|knobs| knobs.fail_before = Chance::ALWAYS);
+    let flooder: IpAddr = "198.51.100.7".parse().unwrap();
+    let statuses = join_all((0..620).map(|_| forge(&counter, flooder))).await;
+    let of = |status: u16| statuses.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((of(503), of(429)), (300, 320), "answered nothing, and not asked");
+    counter.sandbox.tune(|knobs| knobs.fail_before = Chance::Off);
+    counter.sandbox.deliver_due().await;
+    let sent = counter.sandbox.sent();
+    assert!(!sent.is_empty() && sent.iter().all(|sent| sent.genuine && sent.status == 200), "{sent:?}");
+    counter.holds("usr_1", 2_000).await;
+    assert_eq!(forge(&counter, flooder).await.status, 429);
+    counter.app.pass_secs(60);
+    assert_eq!(forge(&counter, flooder).await.status, 400, "a minute later it is asked about again");
+    counter.mails().await;
+}
+
+#[tokio::test]
 async fn what_many_forgers_put_off_comes_again_and_is_credited() {
     let counter = Counter::new().await;
     let payment = counter.buy("usr_1", Processor::Paypal, 2_000, "k").await;

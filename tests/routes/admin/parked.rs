@@ -110,12 +110,13 @@ async fn it_is_dealt_with_once_however_often_that_is_said_and_written_down() {
 async fn news_open_it_again_and_the_word_of_whoever_dealt_with_it_stays() {
     let desk = Desk::new().await;
     report(&desk, "pi_1", Some("evt_1"), "one").await;
-    let paid = Unmatched { payment: Some("pay_1".to_owned()), ..told(&desk, "pi_1", None, "one") };
+    let of = |payment: &str| Unmatched { payment: Some(payment.to_owned()), ..told(&desk, "pi_1", None, "one") };
     let news = [
         told(&desk, "pi_1", Some("evt_1"), "two"),
         told(&desk, "pi_1", Some("evt_2"), "two"),
         told(&desk, "pi_1", None, "three"),
-        paid,
+        of("pay_1"),
+        of("pay_2"),
     ];
     for (nth, news) in news.iter().enumerate() {
         let note = format!("note {nth}");
@@ -133,6 +134,9 @@ async fn news_open_it_again_and_the_word_of_whoever_dealt_with_it_stays() {
         assert!(rows(&desk, "").await.is_empty(), "{news:?}");
     }
     assert_eq!(desk.audit(DEAL_WITH).await.len(), 2 * news.len());
+    let row = &rows(&desk, "?status=dealt_with").await[0];
+    assert_eq!(row["payment"], "pay_1");
+    assert_eq!(row["reasons"], json!(["one", "two", "three", "it is also reported for the payment pay_2"]));
 }
 
 #[tokio::test]

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Lanes that are listed together: their positions fit a cursor. 64 lanes are 32,000 servers.
 pub const MAX_LANES: usize = 64;
 
+/// Highest number a position may have: chains are far shorter, and sums of them stay far from overflowing.
+const MAX_NUMBER: u64 = 1 << 53;
+
 /// A list's position. It holds no names: whose chains they are is in the access token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,7 +50,7 @@ impl Position {
         let Some(position) = read_cursor::<Self>(text)? else { return Ok(None) };
         let lane = |index: usize| position.lanes.get(index).map(|(unit, lane, ..)| (*unit, *lane));
         let sorted = (1..position.lanes.len()).all(|index| lane(index - 1) < lane(index));
-        let sound = position.lanes.iter().all(|(.., next, floor)| *floor >= 1 && next >= floor && *next < u64::MAX);
+        let sound = position.lanes.iter().all(|(.., next, floor)| *floor >= 1 && next >= floor && *next <= MAX_NUMBER);
         if sorted && sound && (1..=MAX_LANES).contains(&position.lanes.len()) {
             Ok(Some(position))
         } else {

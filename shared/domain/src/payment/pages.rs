@@ -5,7 +5,7 @@ use super::settle::{Mismatch, Posting};
 use super::{
     Capture, DisputeFact, DisputeState, Facts, Payment, Processor, RefundFact, RefundState, Reported, shorten,
 };
-use crate::money::Amount;
+use crate::money::{Amount, Unit};
 use crate::wallet::{Entry, Kind};
 
 /// Events that move money; the others undo them.
@@ -33,7 +33,7 @@ impl<'a> Counted<'a> {
         let mut settle = |object: &str, event: &str, sign: fn(Amount) -> Amount, amount: &mut Amount| {
             let Some(posted) = payment.posted_amount(object, event).map(sign) else { return };
             if posted != *amount {
-                parked.push(changed(object, event));
+                parked.push(changed(object, event, *amount, posted));
                 *amount = posted;
             }
         };
@@ -56,8 +56,10 @@ impl<'a> Counted<'a> {
             let key = page_key(payment.processor, object, event);
             match payment.posted.iter().find(|page| page.key == key) {
                 None => postings.push(payment.posting(key, kind, amount, what)),
-                Some(page) if page.amount.is_some_and(|posted| posted != amount) => parked.push(changed(object, event)),
-                Some(_) => {}
+                Some(page) => match page.amount {
+                    Some(posted) if posted != amount => parked.push(changed(object, event, amount, posted)),
+                    _ => {}
+                },
             }
         };
         for (capture, amount) in &self.captures {
@@ -114,8 +116,10 @@ fn page_key(processor: Processor, object: &str, event: &str) -> String {
     format!("{processor}:{object}:{event}")
 }
 
-fn changed(object: &str, event: &str) -> Mismatch {
-    let reason = format!("its amount is another one than was posted ({event})");
+/// It names the amounts: an operator who dealt with one is told of the next.
+fn changed(object: &str, event: &str, amount: Amount, posted: Amount) -> Mismatch {
+    let [amount, posted] = [amount, posted].map(|amount| amount.display(Unit::Usd));
+    let reason = format!("its amount is another one than was posted ({event}): {amount} USD, not {posted}");
     Mismatch { object: object.to_owned(), reason }
 }
 
@@ -123,7 +127,7 @@ fn usd(object: &str, money: &Reported) -> Result<Amount, Mismatch> {
     let fail = |reason: String| Err(Mismatch { object: object.to_owned(), reason });
     match money {
         Reported::Usd(amount) if *amount > Amount::ZERO => Ok(*amount),
-        Reported::Usd(_) => fail("an amount is not more than zero".to_owned()),
+        Reported::Usd(amount) => fail(format!("an amount is not more than zero: {} USD", amount.display(Unit::Usd))),
         Reported::Foreign(words) => fail(format!("the currency is not USD: {}", shorten(words))),
     }
 }

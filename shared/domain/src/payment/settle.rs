@@ -10,7 +10,7 @@ use super::{
     DisputeState, Facts, Payment, PostedPage, Processor, Purpose, Refund, RefundFact, RefundState, RefundStatus, State,
     Status, shorten,
 };
-use crate::money::Amount;
+use crate::money::{Amount, Unit};
 use crate::time::Timestamp;
 use crate::wallet::Entry;
 
@@ -83,7 +83,11 @@ impl Payment {
         next.stand(facts, is_disputed);
         // What a lost dispute is also listed as is only known with the disputes.
         if !facts.disputes_unread && next.refunded + next.disputed > next.captured {
-            let reason = "refunds and disputes took more than was captured".to_owned();
+            let [refunded, disputed, captured] =
+                [next.refunded, next.disputed, next.captured].map(|amount| amount.display(Unit::Usd));
+            let reason = format!(
+                "refunds and disputes took more than was captured: {refunded} and {disputed} of {captured} USD"
+            );
             parked.push(Mismatch { object: facts.object.clone(), reason });
         }
         let payment = if next == *self && self.due.is_some_and(|due| due > now) { next } else { next.looked_at(now) };

@@ -137,7 +137,14 @@ fn more_taken_than_captured_is_posted_and_shown_to_an_operator() {
     facts.disputes = vec![dispute("dp_1", 2_000, DisputeState::Lost)];
     let absorbed = payment(Processor::Stripe, Purpose::Credits).absorb(&facts, at(5)).unwrap();
     assert_eq!((absorbed.postings.len(), absorbed.parked.len()), (3, 1));
+    let reason = "refunds and disputes took more than was captured: 20.000000 and 20.000000 of 20.000000 USD";
+    assert_eq!(absorbed.parked[0].reason, reason);
     assert_eq!(absorbed.payment.refundable(), Amount::ZERO);
+    // More is another reason: an operator who dealt with the one is told.
+    facts.refunds.push(refund("re_2", 100, RefundState::Succeeded));
+    let again = absorbed.payment.absorb(&facts, at(6)).unwrap();
+    assert_eq!(again.parked.len(), 1);
+    assert_ne!(again.parked[0].reason, reason);
 }
 
 #[test]
@@ -270,6 +277,10 @@ fn what_is_undone_is_what_was_posted_and_a_change_is_shown_to_an_operator() {
     assert_eq!(keys(&absorbed), [("stripe:dp_1:won", 300), ("stripe:re_1:refund_failed", 500)]);
     let parked: Vec<_> = absorbed.parked.iter().map(|mismatch| mismatch.object.as_str()).collect();
     assert_eq!(parked, ["pi_1", "dp_1", "re_1"]);
+    let reason = "its amount is another one than was posted (refunded): 9.000000 USD, not 5.000000";
+    assert_eq!(absorbed.parked[2].reason, reason);
+    said.refunds[0].money = Reported::Usd(cents(800));
+    assert_ne!(record.absorb(&said, at(6)).unwrap().parked[2].reason, reason, "another amount is news");
     assert_eq!(absorbed.payment.captured, cents(2_000), "the ledger's counts");
     // An undoing that changes is shown, too, and posted once.
     let mut said = facts(State::Captured);

@@ -2,7 +2,8 @@
 //!
 //! Of several changes that were asked for, only the newest counts: the item `NEW_EMAIL` names its token, and whoever uses one
 //! has to find itself named there. It is written for an address that is taken, too, with a token nobody gets: else whether an
-//! earlier token still holds would tell whose the address is.
+//! earlier token still holds would tell whose the address is. Without that item none counts: so an owner who defends the
+//! account ends what a thief asked for.
 
 use super::table::Over;
 use super::users::email_item;
@@ -20,18 +21,19 @@ use std::collections::HashMap;
 
 /// Attribute: hash of the one token that counts.
 const NEWEST: &str = "newest";
-/// Items of a mail; where none goes out, as many decoys.
+/// Items of the mail to the new address; where none goes out, as many decoys.
 const MAIL_ITEMS: u8 = 2;
 
 impl Store {
-    /// A change of address is asked for. `token` counts from now on and none before it; `mail` goes out with it, or as much is
-    /// written for nothing.
+    /// A change of address is asked for. `token` counts from now on and none before it; `told`, to the old address, and `mail`
+    /// go out with it, or as much as that mail is written for nothing.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] where a mail of that id was there already, or others were at it; DynamoDB's.
     pub async fn email_change_ask(
         &self,
         token: &MailToken,
+        told: &OutboxMail,
         mail: Option<&OutboxMail>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -42,6 +44,7 @@ impl Store {
             (TTL.to_owned(), n(token.expires_at.secs())),
         ]);
         let mut actions = vec![self.token_put_action(token)?, self.identity_put_action(newest, Over::Any)?];
+        actions.extend(self.mail_actions(told, now)?);
         actions.extend(match mail {
             Some(mail) => self.mail_actions(mail, now)?,
             None => self.decoy_actions(&token.hash, MAIL_ITEMS, now)?,
@@ -93,6 +96,25 @@ impl Store {
         actions.push(self.access_active_check(user)?);
         actions.extend(self.mail_actions(mail, now)?);
         self.transact(Area::Identity, actions).await
+    }
+
+    /// No change of address that was asked for counts any more.
+    ///
+    /// # Errors
+    /// DynamoDB's.
+    pub async fn email_change_drop(&self, user: &Id) -> Result<(), StoreError> {
+        self.identity_delete(keys::user(user), keys::NEW_EMAIL.to_owned()).await
+    }
+
+    /// As [`Store::user_secret_put`], and no change of address that was asked for before counts any more: who asked did so
+    /// without what is needed from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where somebody else was faster; DynamoDB's.
+    pub async fn user_secret_strengthen(&self, user: &Id, secret: &Secret, rev: u32) -> Result<(), StoreError> {
+        let item = document(keys::user(user), keys::SECRET.to_owned(), rev + 1, secret)?;
+        let drop = self.identity_delete_action(keys::user(user), keys::NEW_EMAIL.to_owned(), false)?;
+        self.transact(Area::Identity, vec![self.identity_put_action(item, Over::Rev(rev))?, drop]).await
     }
 
     fn newest_use_action(&self, user: &Id, hash: &str) -> Result<TransactWriteItem, StoreError> {

@@ -115,8 +115,12 @@ impl Parked {
 
     /// Takes in what is reported. Whether any of it is new; then it is open, whatever an operator said before.
     fn learn(&mut self, told: &Unmatched) -> bool {
+        // An entry has one payment. Another one is a reason to look.
+        let other = told.payment.as_ref().filter(|other| self.told.payment.as_ref().is_some_and(|held| held != *other));
+        let other = other.map(|other| format!("it is also reported for the payment {other}"));
         let held = &self.told.reasons;
-        let reasons: Vec<String> = told.reasons.iter().filter(|reason| !held.contains(reason)).cloned().collect();
+        let reasons = told.reasons.iter().cloned().chain(other).filter(|reason| !held.contains(reason));
+        let reasons: Vec<String> = reasons.collect();
         let event = told.event.as_ref().filter(|event| !self.events().any(|known| known == *event));
         let payment = told.payment.as_ref().filter(|_| self.told.payment.is_none());
         if reasons.is_empty() && event.is_none() && payment.is_none() {
