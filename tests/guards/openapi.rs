@@ -66,6 +66,25 @@ fn every_post_takes_an_idempotency_key_or_says_why_not() {
     assert_eq!(without, ASKED_TWICE.map(|(name, _)| name).into());
 }
 
+/// The parts of an `allOf` hold together: what no value can be, nobody can send, and no answer fits.
+#[test]
+fn no_schema_contradicts_itself() {
+    fn walk(value: &serde_json::Value, place: &str) {
+        if let Some(parts) = value["allOf"].as_array() {
+            let types: BTreeSet<&str> = parts.iter().filter_map(|part| part["type"].as_str()).collect();
+            assert!(types.len() <= 1, "{place} is to be all of {types:?}");
+        }
+        match value {
+            serde_json::Value::Object(fields) => {
+                fields.iter().for_each(|(name, field)| walk(field, &format!("{place}/{name}")));
+            }
+            serde_json::Value::Array(rows) => rows.iter().for_each(|row| walk(row, place)),
+            _ => {}
+        }
+    }
+    walk(&serde_json::to_value(skymeter::gateway::openapi()).unwrap(), "");
+}
+
 /// Areas are described apart and published together, where a name can stand for one thing only.
 #[test]
 fn no_two_areas_mean_different_things_by_one_name() {

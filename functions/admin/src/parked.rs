@@ -74,7 +74,7 @@ pub struct DealtWith {
 #[garde(allow_unvalidated)]
 pub struct ParkedUpdate {
     /// Always `dealt_with`. Only news of the processor opens an entry again.
-    #[schema(inline)]
+    #[schema(value_type = String, pattern = "^dealt_with$")]
     #[expect(dead_code, reason = "there is one status to set, and reading it is the check")]
     status: NewStatus,
     /// What was done about it, or why nothing was to be done.
@@ -85,7 +85,7 @@ pub struct ParkedUpdate {
 }
 
 /// What an operator may set.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum NewStatus {
     DealtWith,

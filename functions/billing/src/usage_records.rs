@@ -58,7 +58,7 @@ pub enum UsageStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct UsageRecord {
     /// `server`.
-    #[schema(inline)]
+    #[schema(value_type = String, pattern = "^server$")]
     resource_type: ResourceType,
     /// Which one.
     resource_id: String,
@@ -85,7 +85,7 @@ pub struct UsageRecord {
     #[schema(format = DateTime)]
     period_end: String,
     /// `billed`: it stands on the ledger.
-    #[schema(inline)]
+    #[schema(value_type = String, pattern = "^billed$")]
     status: UsageStatus,
     /// Where.
     transaction: String,
